@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from pycrdt import Channel, Doc, Provider
 from websockets.asyncio.client import ClientConnection, connect
@@ -37,9 +38,9 @@ class SocketChannel(Channel):
 
 
 @asynccontextmanager
-async def python_client(server: Served, diagram: str) -> AsyncIterator[Doc[object]]:
+async def python_client(server: Served, diagram: str) -> AsyncIterator[Doc[Any]]:
     """A document that follows the room for the length of a `with` block."""
-    doc: Doc[object] = Doc()
+    doc: Doc[Any] = Doc()
     url = f"{server.ws}/{diagram}"
     async with (
         connect(url, additional_headers={"Authorization": f"Bearer {server.token}"}) as socket,
