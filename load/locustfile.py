@@ -1,0 +1,40 @@
+"""Load on a running Colane: people co-editing over WebSocket, scripts reading over REST.
+
+    ./run load --headless --users 20 --spawn-rate 5 --run-time 60s --token TOKEN
+
+One file a scenario in load/scenarios/. Only loopback hosts are accepted, and a run without --run-time ends after two
+minutes: a load test that can hit a stranger, or never stops, is an accident waiting.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from locust import events
+from locust.env import Environment
+
+from load.scenarios.coedit import CoEditor
+from load.scenarios.read import Reader
+
+__all__ = ["CoEditor", "Reader"]
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LONGEST_RUN_S = 120
+
+
+@events.init_command_line_parser.add_listener
+def _arguments(parser: Any) -> None:
+    parser.set_defaults(host="http://127.0.0.1:8000")
+    parser.add_argument(
+        "--token", env_var="COLANE_TOKEN", default="", is_secret=True, help="an access token of an editor"
+    )
+    parser.add_argument("--diagrams", type=int, default=5, help="how many diagrams the co-editors share")
+
+
+@events.init.add_listener
+def _only_loopback(environment: Environment, **_: Any) -> None:
+    options = environment.parsed_options
+    host = urlsplit(environment.host or (options.host if options else "") or "").hostname
+    if host not in LOOPBACK:
+        raise SystemExit(f"load tests talk to this machine only, not to {host!r}")
+    if options is not None and not options.run_time:
+        options.run_time = LONGEST_RUN_S
