@@ -12,7 +12,7 @@ Facts = dict[str, tuple[str, ...]]
 
 
 def _walk(element: etree._Element, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    attributes = sorted(f"{key}={value}" for key, value in element.attrib.items())
+    attributes = sorted(f"{key!s}={value!s}" for key, value in element.attrib.items())
     text = (element.text or "").strip()
     yield name, (str(element.tag), *attributes, f"text={text}")
     counts: dict[str, int] = {}
@@ -32,6 +32,5 @@ def facts(xml: bytes) -> Facts:
 def changed(before: bytes, after: bytes) -> dict[str, tuple[tuple[str, ...] | None, tuple[str, ...] | None]]:
     """Elements that differ: name -> (before, after); None where the element is not there."""
     old, new = facts(before), facts(after)
-    return {
-        name: (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
-    }
+    names = sorted(old.keys() | new.keys())
+    return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
