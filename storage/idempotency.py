@@ -7,7 +7,7 @@ rolls both back. Kept 24 hours; the key is the caller's and the route's, the fin
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -57,7 +57,7 @@ _STORE = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Once:
     """One request with an Idempotency-Key. `render` turns the command's result into the answer to keep."""
 
@@ -65,7 +65,8 @@ class Once:
     route: str
     key: str
     fingerprint: bytes
-    render: Callable[[Any], Stored]
+    render: Callable[[Connection, Any], Awaitable[Stored]]
+    left: bool = False
 
     @property
     def _number(self) -> int:
@@ -89,9 +90,9 @@ class Once:
 
     async def leave(self, conn: Connection, result: Any) -> None:
         """Keep the answer to this request, in the transaction that did the work."""
-        await self.keep(conn, self.render(result))
+        await self._keep(conn, await self.render(conn, result))
 
-    async def keep(self, conn: Connection, stored: Stored) -> None:
+    async def _keep(self, conn: Connection, stored: Stored) -> None:
         await conn.execute(
             _STORE,
             {
@@ -104,6 +105,7 @@ class Once:
                 "body": stored.body,
             },
         )
+        self.left = True
 
     async def look(self, db: Database) -> None:
         """Raise what `enter` would raise, before any work is done."""
@@ -114,4 +116,4 @@ class Once:
         """Keep an answer that came without a write: an unchanged save, a refused payload."""
         async with db.transaction(user=self.user_id) as conn:
             await self.enter(conn)
-            await self.keep(conn, stored)
+            await self._keep(conn, stored)

@@ -1,0 +1,66 @@
+"""What routes give back: a model, or an Answer around one (status, headers, ETag), or bytes of another media type.
+
+JSON is encoded in one place and deterministic, so that equal content has equal bytes and equal ETags.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+JSON = "application/json"
+XML = "application/xml"
+SVG = "image/svg+xml"
+
+
+def dumps(value: Any) -> bytes:
+    """Compact UTF-8 JSON; UUIDs and datetimes in their usual text forms (UTC, `Z`)."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A body that is not JSON."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A route's answer where the model alone does not say everything."""
+
+    body: BaseModel | Raw | None = None
+    status: int | None = None  # the endpoint's own unless given
+    headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str | None = None
+    free: bool = False  # not counted against the rate limit (an unchanged save)
+
+
+def encode(body: BaseModel | Raw | None) -> tuple[bytes, str | None]:
+    """Bytes and media type of a body."""
+    if body is None:
+        return b"", None
+    if isinstance(body, Raw):
+        return body.content, body.media_type
+    return dumps(body.model_dump()), JSON
+
+
+def weak_etag(*parts: bytes) -> str:
+    """A weak ETag of content; the parts cannot run into each other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return f'W/"{digest.hexdigest()[:32]}"'
+
+
+def etag_matches(header: str | None, etag: str) -> bool:
+    """If-None-Match by weak comparison (RFC 9110)."""
+    if header is None:
+        return False
+    bare = etag.removeprefix("W/")
+    return any(given.strip() == "*" or given.strip().removeprefix("W/") == bare for given in header.split(","))

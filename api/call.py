@@ -1,0 +1,71 @@
+"""One request on its way through a route: who asks, what they may do, what they sent, and what to send along.
+
+Made by api/dispatch.py, read by the feature files. A route never touches Starlette's request but through this.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+
+from api.answers import etag_matches
+from api.resources import Resources
+from storage.access import Grant, Identity, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Xml:
+    """A request body that is the XML itself; `charset` is the media type's parameter and wins over the declaration."""
+
+    content: bytes
+    charset: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The caller's place in the organization that the path or `?org=` names."""
+
+    org_id: UUID
+    role: Role
+
+
+@dataclass(slots=True)
+class Call:
+    """What a route may know about its request."""
+
+    request: Request
+    resources: Resources
+    request_id: str
+    address: str
+    identity: Identity | None = None
+    grant: Grant | None = None
+    membership: Membership | None = None
+    path: dict[str, Any] = field(default_factory=dict)
+    found: Any = None  # what the endpoint's `resolve` returned
+
+    @property
+    def who(self) -> Identity:
+        """The signed-in caller of a route that needs one."""
+        assert self.identity is not None
+        return self.identity
+
+    @property
+    def on(self) -> Grant:
+        """The caller's grant on the diagram in the path."""
+        assert self.grant is not None
+        return self.grant
+
+    @property
+    def org(self) -> Membership:
+        """The caller's membership of the organization in the path."""
+        assert self.membership is not None
+        return self.membership
+
+    def header(self, name: str) -> str | None:
+        """A request header."""
+        return self.request.headers.get(name)
+
+    def has_copy(self, etag: str) -> bool:
+        """Whether the client holds what this ETag stands for."""
+        return etag_matches(self.header("if-none-match"), etag)

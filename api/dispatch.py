@@ -1,0 +1,154 @@
+"""One request, in the order the contract names: authenticate, authorise, idempotency, rate limit, validate, run.
+
+Turns declared endpoints into Starlette routes, one a path with all its methods, HEAD wherever GET is, and 405 with Allow
+for the rest. Formats (406, 415) are checked before anything is looked up, so that they say nothing about ids.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import bodies
+from api.answers import Answer, Raw, encode, etag_matches
+from api.authorize import authorise, check_origin, identify
+from api.call import Call
+from api.endpoint import Endpoint, Need
+from api.keys import KeyUse
+from api.limits import Limits, Taken
+from api.problems import Problem, respond
+from api.resources import Resources
+from api.translate import problem_for
+from storage.idempotency import Replay
+
+log = structlog.get_logger(__name__)
+
+TABLE = "route_template"  # where the front door finds the path's template for logs and metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An endpoint at its place."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+
+
+def routes(table: Sequence[Declared], resources: Resources, limits: Limits) -> list[Route]:
+    """Starlette routes of a table, in its order."""
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for one in table:
+        paths.setdefault(one.path, {})[one.method] = one.endpoint
+    return [Route(path, partial_app(path, methods, resources, limits)) for path, methods in paths.items()]
+
+
+def partial_app(
+    path: str, methods: Mapping[str, Endpoint], resources: Resources, limits: Limits
+) -> Callable[[Request], Awaitable[Response]]:
+    """The function behind one path."""
+    allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
+
+    async def serve(request: Request) -> Response:
+        request.scope[TABLE] = path
+        endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
+        request_id = request.scope["request_id"]
+        if endpoint is None:
+            return respond(Problem("method_not_allowed", headers={"Allow": allow}), request_id)
+        call = Call(request, resources, request_id, request.client.host if request.client else "")
+        try:
+            response = await run(endpoint, call, limits)
+        except Exception as error:
+            problem = problem_for(error)
+            if problem is None:
+                raise
+            response = respond(problem, request_id)
+        if endpoint.limit:
+            user = str(call.identity.user_id) if call.identity else None
+            response.headers.update(limits.headers(endpoint.limit, user, call.address))
+        return response
+
+    return serve
+
+
+async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:
+    """The steps, in order."""
+    request = call.request
+    check_origin(request, call.resources)
+    if endpoint.need is not Need.NOBODY:
+        call.identity = await identify(request, call.resources)
+    if call.identity is not None:
+        hashed = hashlib.sha256(call.identity.user_id.bytes).hexdigest()[:16]
+        structlog.contextvars.bind_contextvars(user=hashed)
+    bodies.check_formats(endpoint, request)
+    await authorise(endpoint, call)
+    if call.grant is not None:
+        structlog.contextvars.bind_contextvars(org=str(call.grant.org_id), diagram=str(call.grant.diagram_id))
+    if endpoint.resolve is not None:
+        call.found = await endpoint.resolve(call)
+    content = await bodies.read(endpoint, request)
+    key = KeyUse.of(endpoint, call, content or b"")
+    call.key = key
+    try:
+        if key is not None:
+            await key.look()
+        user = str(call.identity.user_id) if call.identity else None
+        taken = limits.take(endpoint.limit, user, call.address) if endpoint.limit else Taken()
+        if content is None:
+            raise Problem("too_large", "The request body is over the limit of this route.")
+        arguments = _arguments(endpoint, request, content)
+        result = await endpoint.run(call, **arguments)
+    except Replay as replay:
+        return replayed(replay)
+    except Exception as error:
+        if key is not None:
+            answered = await key.after_failure(error)
+            if answered is not None:
+                return replayed(answered)
+        raise
+    answer = result if isinstance(result, Answer) else Answer(result)
+    response = respond_with(endpoint, call, answer)
+    if answer.free or response.status_code == 304:
+        limits.give_back(taken)
+    if key is not None:
+        await key.after_answer(response)
+    return response
+
+
+def _arguments(endpoint: Endpoint, request: Request, content: bytes) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    if endpoint.query is not None:
+        arguments["query"] = bodies.parse_query(endpoint, request)
+    if endpoint.body is not None or endpoint.takes_xml:
+        arguments["body"] = bodies.parse_body(endpoint, request, content)
+    return arguments
+
+
+def respond_with(endpoint: Endpoint, call: Call, answer: Answer) -> Response:
+    """The response of an answer; 304 where the client holds it already."""
+    headers = dict(answer.headers)
+    if answer.etag is not None:
+        headers["ETag"] = answer.etag
+    if call.request.method in ("GET", "HEAD"):
+        headers.setdefault("Cache-Control", "private, no-cache")
+        headers.setdefault("Vary", "Authorization, Cookie, Accept")
+        if answer.etag is not None and etag_matches(call.header("if-none-match"), answer.etag):
+            return Response(None, 304, headers)
+    else:
+        headers.setdefault("Cache-Control", "no-store")
+    content, media_type = encode(answer.body)
+    status = answer.status or endpoint.status
+    return Response(content, status, headers, media_type) if media_type else Response(None, status, headers)
+
+
+def replayed(replay: Replay) -> Response:
+    """An answer that was given before."""
+    stored = replay.stored
+    return Response(stored.body, stored.status, {**stored.headers, "Idempotent-Replayed": "true"})

@@ -1,0 +1,101 @@
+"""The front door: what every HTTP response has, whoever made it.
+
+X-Request-Id (taken or made) on the response and on every log line of the request, security headers, HEAD without a body,
+one access line, the request metrics, and problem+json for what nobody expected. Pure ASGI, outermost of all.
+"""
+
+import re
+import time
+from collections.abc import Callable
+
+import sentry_sdk
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import telemetry
+from api.problems import Problem, respond
+from api.resources import Health
+from api.translate import problem_for
+
+log = structlog.get_logger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+_API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+_HSTS = "max-age=31536000; includeSubDomains"
+
+
+class FrontDoor:
+    """Wraps the whole app."""
+
+    def __init__(
+        self, app: ASGIApp, *, health: Health, new_id: Callable[[], str], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.app = app
+        self.health = health
+        self.new_id = new_id
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else self.new_id()
+        scope["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = self.clock()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _dress(MutableHeaders(scope=message), scope, request_id)
+            elif scope["method"] == "HEAD" and message["type"] == "http.response.body":
+                message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, answer)
+        except Exception as error:
+            problem = problem_for(error)
+            if problem is None:
+                log.exception("unexpected error")
+                sentry_sdk.capture_exception(error)
+                problem = Problem("internal")
+            if status:
+                raise  # the answer had begun: only closing the connection tells the truth
+            await respond(problem, request_id)(scope, receive, answer)
+        finally:
+            self._record(scope, status, self.clock() - started)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.health.draining and scope["path"].startswith("/api/"):
+            await respond(Problem("draining", headers={"Connection": "close"}), scope["request_id"])(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # The path may hold a secret (sign-in links), the query a ticket: only the route's template is written down.
+        template = str(scope.get("route_template", "other"))
+        telemetry.REQUESTS.labels(scope["method"] if template != "other" else "any", template, str(status)).observe(
+            seconds
+        )
+        log.info(
+            "request", method=scope["method"], route=template, status=status, milliseconds=round(seconds * 1000, 1)
+        )
+
+
+def _dress(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
+    headers["X-Request-Id"] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Referrer-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Content-Security-Policy", _API_POLICY)
+    headers.setdefault("Cache-Control", "no-store")
+    if scope["scheme"] == "https":
+        headers["Strict-Transport-Security"] = _HSTS

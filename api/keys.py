@@ -1,0 +1,102 @@
+"""Idempotency-Key on the way through a route: which key, replay or run, and what is kept of the answer.
+
+Success is kept by the command, in its own transaction (storage/idempotency.py); what came without a write, an unchanged
+save or a refused payload, is kept here afterwards.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from api.answers import Answer, encode
+from api.call import Call
+from api.endpoint import Endpoint
+from api.problems import Problem, invalid, respond
+from api.translate import problem_for
+from storage.database import Connection
+from storage.idempotency import InProgressError, KeyReusedError, Once, Replay, Stored
+
+KEPT_REFUSALS = frozenset({413, 415, 422})
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEPT_HEADERS = ("content-type", "etag", "location", "cache-control")
+
+
+@dataclass(slots=True)
+class KeyUse:
+    """The key of one request."""
+
+    endpoint: Endpoint
+    call: Call
+    once: Once
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, call: Call, content: bytes) -> "KeyUse | None":
+        """The key the client sent, where this route takes one."""
+        key = call.header("idempotency-key")
+        if key is None or not endpoint.idempotent:
+            return None
+        if not _KEY.fullmatch(key):
+            raise invalid("header.Idempotency-Key", "1 to 255 visible ASCII characters.")
+        url = call.request.url
+        digest = hashlib.sha256()
+        for part in (call.request.method.encode(), url.path.encode(), url.query.encode(), content):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+        return cls(endpoint, call, Once(call.who.user_id, endpoint.name, key, digest.digest(), _never))
+
+    def with_answer(self, answer: Callable[[Connection, Any], Awaitable[Answer]]) -> Once:
+        """The key as a command takes it; `answer` turns the command's result into what the client gets."""
+
+        async def render(conn: Connection, result: Any) -> Stored:
+            given = await answer(conn, result)
+            content, media_type = encode(given.body)
+            headers = {k.lower(): v for k, v in given.headers.items() if k.lower() in _KEPT_HEADERS}
+            if given.etag is not None:
+                headers["etag"] = given.etag
+            if media_type is not None:
+                headers["content-type"] = media_type
+            headers.setdefault("cache-control", "no-store")
+            return Stored(given.status or self.endpoint.status, headers, content)
+
+        self.once.render = render
+        return self.once
+
+    async def look(self) -> None:
+        """Raise Replay when this was answered before."""
+        await self.once.look(self.call.resources.db)
+
+    async def after_answer(self, response: Response) -> None:
+        """Keep a success that the command did not keep itself."""
+        if not self.once.left and 200 <= response.status_code < 300:
+            await self._keep(response)
+
+    async def after_failure(self, error: Exception) -> Replay | None:
+        """The answer of a twin that was faster, or keep the refusal of a payload."""
+        if isinstance(error, (InProgressError, KeyReusedError)):
+            return None
+        try:
+            await self.look()
+        except Replay as replay:
+            return replay
+        except (InProgressError, KeyReusedError):
+            return None
+        problem = problem_for(error)
+        if problem is not None and problem.status in KEPT_REFUSALS:
+            await self._keep(respond(problem, self.call.request_id))
+        return None
+
+    async def _keep(self, response: Response) -> None:
+        headers = {k: v for k, v in response.headers.items() if k in _KEPT_HEADERS}
+        stored = Stored(response.status_code, headers, bytes(response.body))
+        try:
+            await self.once.keep_apart(self.call.resources.db, stored)
+        except (Replay, InProgressError, KeyReusedError):
+            return  # a twin was faster; its answer stands
+
+
+async def _never(_conn: Connection, _result: Any) -> Stored:
+    raise AssertionError("a route that takes a key names its answer")

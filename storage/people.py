@@ -1,0 +1,193 @@
+"""People and their sessions: registration with an organization of one's own, sign-in, one-time sign-in links.
+
+Rows of identity tables are visible to their own user only (app.user); who belongs to an e-mail address or a secret is
+asked of the look-up functions. Password hashing is the caller's.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+from sqlalchemy import text
+
+from storage import audit
+from storage.access import Role, hash_secret, new_secret
+from storage.database import Connection, Database
+
+SESSION_LIFE: Final = timedelta(days=30)
+COLORS: Final = ("#c2410c", "#0f766e", "#6d28d9", "#be185d", "#1d4ed8", "#4d7c0f", "#a16207", "#0e7490")
+
+
+class AlreadyExistsError(Exception):
+    """Somebody is registered with this e-mail address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody as others see them."""
+
+    id: UUID
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organization and the role that the asking person has in it."""
+
+    id: UUID
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user and the organization of their own."""
+
+    user_id: UUID
+    email: str
+    name: str
+    org: Organization
+
+
+def color_of(user_id: UUID) -> str:
+    """The colour of somebody's cursor, the same everywhere."""
+    return COLORS[user_id.int % len(COLORS)]
+
+
+async def register(
+    db: Database, *, email: str, password_hash: str | None, name: str, request_id: str | None = None
+) -> Account:
+    """A new user, with an organization of which they are owner."""
+    user_id, org_id = uuids.uuid7(), uuids.uuid7()
+    org_name = f"{name}'s organization"
+    async with db.transaction(user=user_id, org=org_id) as conn:
+        known = (await conn.execute(text("SELECT colane.find_user(:email)"), {"email": email})).scalar_one()
+        if known is not None:
+            raise AlreadyExistsError
+        added = await conn.execute(
+            text(
+                "INSERT INTO colane.users (id, email, name, password_hash, color)"
+                " VALUES (:id, :email, :name, :hash, :color) ON CONFLICT DO NOTHING"
+            ),
+            {"id": user_id, "email": email, "name": name, "hash": password_hash, "color": color_of(user_id)},
+        )
+        if added.rowcount != 1:
+            raise AlreadyExistsError
+        await conn.execute(
+            text("INSERT INTO colane.organizations (id, org_id, name) VALUES (:id, :id, :name)"),
+            {"id": org_id, "name": org_name},
+        )
+        await conn.execute(
+            text("INSERT INTO colane.memberships (org_id, user_id, role) VALUES (:org, :user, 'owner')"),
+            {"org": org_id, "user": user_id},
+        )
+        await audit.record(
+            conn,
+            org_id=org_id,
+            actor=user_id,
+            action="organization.create",
+            resource=f"organization:{org_id}",
+            metadata={"name": org_name},
+            request_id=request_id,
+        )
+    return Account(user_id, email, name, Organization(org_id, org_name, Role.OWNER))
+
+
+async def find_password(db: Database, email: str) -> tuple[UUID, str | None] | None:
+    """The user with this address, and their password's hash."""
+    async with db.transaction(read_only=True) as conn:
+        user_id = (await conn.execute(text("SELECT colane.find_user(:email)"), {"email": email})).scalar_one()
+    if user_id is None:
+        return None
+    async with db.transaction(user=user_id, read_only=True) as conn:
+        found = await conn.execute(text("SELECT password_hash FROM colane.users WHERE id = :id"), {"id": user_id})
+        return user_id, found.scalar_one()
+
+
+async def open_session(db: Database, user_id: UUID, life: timedelta = SESSION_LIFE) -> str:
+    """A new session's secret."""
+    secret = new_secret()
+    async with db.transaction(user=user_id) as conn:
+        await conn.execute(
+            text(
+                "INSERT INTO colane.sessions (user_id, secret_hash, expires_at) VALUES (:user, :hash, :expires)"
+            ),
+            {"user": user_id, "hash": hash_secret(secret), "expires": datetime.now(UTC) + life},
+        )
+    return secret
+
+
+async def close_session(db: Database, user_id: UUID, session_id: UUID) -> None:
+    """Sign out."""
+    async with db.transaction(user=user_id) as conn:
+        await conn.execute(text("DELETE FROM colane.sessions WHERE id = :id"), {"id": session_id})
+
+
+async def make_signin_link(db: Database, user_id: UUID, life: timedelta) -> str:
+    """A secret that signs this user in, once."""
+    secret = new_secret()
+    async with db.transaction(user=user_id) as conn:
+        await conn.execute(
+            text("INSERT INTO colane.signin_links (user_id, secret_hash, expires_at) VALUES (:user, :hash, :expires)"),
+            {"user": user_id, "hash": hash_secret(secret), "expires": datetime.now(UTC) + life},
+        )
+    return secret
+
+
+async def redeem_signin_link(db: Database, secret: str) -> UUID | None:
+    """The user a sign-in link is for; the link is used up."""
+    hashed = hash_secret(secret)
+    async with db.transaction(read_only=True) as conn:
+        user_id: UUID | None = (
+            await conn.execute(text("SELECT colane.find_signin(:hash)"), {"hash": hashed})
+        ).scalar_one()
+    if user_id is None:
+        return None
+    async with db.transaction(user=user_id) as conn:
+        used = await conn.execute(
+            text(
+                "UPDATE colane.signin_links SET used_at = now()"
+                " WHERE secret_hash = :hash AND used_at IS NULL AND expires_at > now()"
+            ),
+            {"hash": hashed},
+        )
+        return user_id if used.rowcount == 1 else None
+
+
+async def find_user(conn: Connection, email: str) -> UUID | None:
+    """The id behind an e-mail address."""
+    found: UUID | None = (
+        await conn.execute(text("SELECT colane.find_user(:email)"), {"email": email})
+    ).scalar_one()
+    return found
+
+
+async def role_in(db: Database, user_id: UUID, org_id: UUID) -> Role | None:
+    """Somebody's role in an organization."""
+    async with db.transaction(user=user_id, read_only=True) as conn:
+        found = await conn.execute(
+            text("SELECT role FROM colane.memberships WHERE user_id = :user AND org_id = :org"),
+            {"user": user_id, "org": org_id},
+        )
+        label = found.scalar_one_or_none()
+    return None if label is None else Role.of(label)
+
+
+async def organizations_of(db: Database, user_id: UUID) -> list[Organization]:
+    """Where somebody is a member, the oldest membership first: that is the one of their own."""
+    async with db.transaction(user=user_id, read_only=True) as conn:
+        rows = await conn.execute(
+            text(
+                "SELECT org_id, role FROM colane.memberships WHERE user_id = :user ORDER BY created_at, org_id"
+            ),
+            {"user": user_id},
+        )
+        found = []
+        for row in rows.all():
+            # The name is the tenant's: each is read inside its own organization.
+            await conn.execute(text("SELECT set_config('app.org', :org, true)"), {"org": str(row.org_id)})
+            name = await conn.execute(text("SELECT name FROM colane.organizations WHERE id = :id"), {"id": row.org_id})
+            found.append(Organization(row.org_id, name.scalar_one(), Role.of(row.role)))
+        return found
