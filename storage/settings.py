@@ -1,0 +1,94 @@
+"""Every setting, read once from the environment into one frozen object.
+
+The only place that reads the environment. `colane.py` makes it and hands it down; nothing else keeps a copy. Names are
+COLANE_<FIELD>, but for the few that the world has named already (DATABASE_URL, REDIS_URL, SENTRY_DSN).
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class SettingsError(ValueError):
+    """A combination of settings that must not start; the message says what to change."""
+
+
+class Settings(BaseSettings):
+    """See README and ops/ for what an operator sets; sizes are bytes, times seconds, rates per minute."""
+
+    model_config = SettingsConfigDict(env_prefix="COLANE_", frozen=True, extra="ignore")
+
+    mode: Literal["embedded", "production"] = "embedded"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    data: Path = Path(".data")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    worker_url: str | None = None
+    owner_url: str | None = None
+    redis_url: str | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    sentry_dsn: str | None = Field(default=None, validation_alias=AliasChoices("SENTRY_DSN", "sentry_dsn"))
+    pg_bin: Path | None = None
+
+    token: SecretStr | None = None  # presets an access token of the demo organization's owner; loopback only
+    registration: Literal["auto", "open", "closed"] = "auto"
+    origins: str = ""  # further allowed Origins, separated by commas
+    proxies: str = ""  # addresses whose X-Forwarded-For and -Proto are believed, separated by commas
+
+    limits: Literal["on", "off"] = "on"
+    limit_save: int = 10
+    limit_create: int = 120
+    limit_write: int = 300
+    limit_read: int = 1200
+    limit_ai: int = 2
+    limit_signin: int = 10
+
+    max_xml: int = 5 * 1024 * 1024
+    max_elements: int = 50_000
+    sockets_per_user: int = 100
+    messages_per_second: int = 200
+
+    @model_validator(mode="after")
+    def _production_is_strict(self) -> "Settings":
+        if self.mode == "production":
+            missing = [
+                name
+                for name, value in (("DATABASE_URL", self.database_url), ("COLANE_WORKER_URL", self.worker_url))
+                if not value
+            ]
+            if missing:
+                raise SettingsError(
+                    f"production mode needs {' and '.join(missing)}; the embedded database is for one machine"
+                )
+            if self.limits == "off":
+                raise SettingsError("production mode does not start with COLANE_LIMITS=off; remove it")
+        if self.token is not None and not self.on_loopback:
+            raise SettingsError("COLANE_TOKEN works on a loopback address only; remove it or set COLANE_HOST=127.0.0.1")
+        if self.token is not None and (self.mode == "production" or len(self.token.get_secret_value()) < 20):
+            raise SettingsError("COLANE_TOKEN needs 20 characters or more and is refused in production mode")
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """True when only this machine can reach the server."""
+        return self.host in LOOPBACK
+
+    @property
+    def registration_open(self) -> bool:
+        """Strangers may sign up on loopback, or where the operator says so."""
+        return self.registration == "open" or (self.registration == "auto" and self.on_loopback)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins beside the server's own."""
+        return frozenset(part.strip().rstrip("/") for part in self.origins.split(",") if part.strip())
+
+    @property
+    def trusted_proxies(self) -> frozenset[str]:
+        """Peers whose forwarding headers count."""
+        return frozenset(part.strip() for part in self.proxies.split(",") if part.strip())
