@@ -1,8 +1,9 @@
 """What the BPMN 2.0 schema allows where: child order, how often, which attributes. A reader of grammar.json.
 
-The table is generated from the five schema files (tests/bpmn/make_grammar.py); frontend/src/document/grammar.ts reads the same file.
-A *kind* is an element's name with its namespace made plain: "userTask" (BPMN model), "bpmndi:BPMNShape", "dc:Bounds", "di:waypoint";
-"" is any foreign element, "#" text, "!" comment, "?" processing instruction. Used by the import (is this parent in order?) and the view.
+The table is generated from the five schema files (tests/bpmn/make_grammar.py); frontend/src/document/view/grammar.ts
+reads the same file. A *kind* is an element's name with its namespace made plain: "userTask" (BPMN model),
+"bpmndi:BPMNShape", "dc:Bounds", "di:waypoint"; "" is any foreign element, "#" text, "!" comment, "?" processing
+instruction. Used by the import (is this parent in order?) and the view.
 """
 
 import json
@@ -78,7 +79,8 @@ def _inherit(made: Shape, declared: str) -> None:
             made.ranks.setdefault(kind, rank)
             made.most.setdefault(kind, high)
     made.choices += entry.get("choices", [])
-    made.attributes |= {name: (type_, bool(required)) for name, (type_, required) in entry.get("attributes", {}).items()}
+    for name, (type_, required) in entry.get("attributes", {}).items():
+        made.attributes[name] = (type_, bool(required))
     made.other = made.other or "other" in entry
     made.any = made.any or "any" in entry
     made.mixed = made.mixed or "mixed" in entry

@@ -1,7 +1,8 @@
 """Writes collab/bpmn/grammar.json from the five schema files: what the BPMN 2.0 schema allows where, as plain data.
 
-Run by hand after a change: `python -m tests.bpmn.make_grammar`. `test_grammar.py` checks that the committed file is what this makes.
-Kinds are element names with a fixed prefix: none for the BPMN model, `bpmndi:`, `dc:` and `di:` for diagram interchange.
+Run by hand after a change: `python -m tests.bpmn.make_grammar`. `test_grammar.py` checks that the committed file is
+what this makes. Kinds are element names with a fixed prefix: none for the BPMN model, `bpmndi:`, `dc:` and `di:` for
+diagram interchange.
 """
 
 import json
@@ -55,8 +56,12 @@ def _content(complex_type: Element, prefix: str, local: dict[str, str], types: d
     if extension is not None:
         made["base"] = _named(str(extension.get("base")), prefix)
         body = extension
-    particles = [p for part in body if part.tag in (XS + "sequence", XS + "choice") for p in _particles(
-        part if part.tag == XS + "sequence" else _wrapped(part), prefix, local, types)]
+    particles = [
+        p
+        for part in body
+        if part.tag in (XS + "sequence", XS + "choice")
+        for p in _particles(part if part.tag == XS + "sequence" else _wrapped(part), prefix, local, types)
+    ]
     if particles:
         made["children"] = particles
     if choices := _choices(body):
@@ -92,7 +97,7 @@ def grammar(folder: Path) -> Json:
     simple: dict[str, list[str]] = {}
     heads: dict[str, list[str]] = {}
     for file, prefix in FILES.items():
-        for part in parse(folder / f"{file}.xsd").getroot():  # noqa: S314 - our own copy of the standard's files
+        for part in parse(folder / f"{file}.xsd").getroot():
             name = prefix + str(part.get("name"))
             if part.tag == XS + "element":
                 elements[name] = _named(str(part.get("type")), prefix)
@@ -101,7 +106,8 @@ def grammar(folder: Path) -> Json:
             elif part.tag == XS + "complexType":
                 types[name] = _content(part, prefix, local, types)
             elif part.tag == XS + "simpleType":
-                simple[name] = [str(e.get("value")) for e in part.iter(XS + "enumeration")]
+                union = part.find(XS + "union") is not None
+                simple[name] = [] if union else [str(e.get("value")) for e in part.iter(XS + "enumeration")]
     for kind, declared in local.items():
         elements.setdefault(kind, declared)
     return {"elements": elements, "heads": heads, "simple": simple, "types": types}
