@@ -9,11 +9,11 @@
 record  t       lexical tag; "#" text, "!" comment, "?target" processing instruction
         p       [parent key, index, home key]: parent and position move together; home is the nearest root-level element
         d       "1" = deleted (soft: what others edited meanwhile must not be lost)
-        @name   one register per attribute, the value as written; {"r": key} or {"r": key, "q": prefix} = a reference that resolved
+        @name   one register per attribute, the value as written; a reference that resolved: {"r": key, "q": prefix}
         x       text: a string, a {"r": key}, or (in the shared document) a Y.Text, which reads as a string
         cd      CDATA pieces of that text: [[length, "1" | "0"], ...] as strings
         b       folded dc:Bounds: [tag, index, x, y, width, height]; w: folded di:waypoints [tag, index, x1, y1, ...]
-        l:KEY   membership in a lane of lane set KEY: [lane key, index]; at most one lane per set, since it is one register
+        l:KEY   membership in a lane of lane set KEY: [lane key, index]; one register, so one lane a set at most
         oo      "1" = this parent's children stood out of schema order when imported; they keep their order
         ioo     {"in": [...], "out": [...], "om": [...]}: flows as the file listed them, and those it left out
         qk      {rule: hash}: rules this record broke at import; the view skips a rule while the hash still matches
