@@ -68,6 +68,16 @@ def shape(kind: str) -> Shape | None:
     return made
 
 
+@cache
+def typed(declared: str) -> Shape | None:
+    """The shape of a type named by xsi:type, such as tFormalExpression."""
+    if declared not in _table()["types"]:
+        return None
+    made = Shape()
+    _inherit(made, declared)
+    return made
+
+
 def _inherit(made: Shape, declared: str) -> None:
     entry = _table()["types"][declared]
     if "base" in entry:

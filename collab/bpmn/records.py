@@ -8,7 +8,7 @@
 
 record  t       lexical tag; "#" text, "!" comment, "?target" processing instruction
         p       [parent key, index, home key]: parent and position move together; home is the nearest root-level element
-        d       "1" = deleted (soft: what others edited meanwhile must not be lost)
+        d       1 = deleted (soft: what others edited meanwhile must not be lost)
         @name   one register per attribute, the value as written; a reference that resolved: {"r": key, "q": prefix}
         x       text: a string, a {"r": key}, or (in the shared document) a Y.Text, which reads as a string
         cd      CDATA pieces of that text: [[length, "1" | "0"], ...] as strings
@@ -18,7 +18,7 @@ record  t       lexical tag; "#" text, "!" comment, "?target" processing instruc
         ioo     {"in": [...], "out": [...], "om": [...]}: flows as the file listed them, and those it left out
         qk      {rule: hash}: rules this record broke at import; the view skips a rule while the hash still matches
 
-One register is one unit of conflict. Numbers are strings: pycrdt gives integers inside arrays back as floats.
+One register is one unit of conflict. Numbers are strings (but for `d`): pycrdt gives integers inside arrays back as floats.
 Keys: an imported element's unique id, else "~n"; created ones "~client.n"; singletons "owner/name". Keys never change.
 """
 
@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-Value: TypeAlias = "str | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = str | int | float | Sequence["Value"] | Mapping[str, "Value"]
 Record: TypeAlias = dict[str, Value]
 
 VERSION: Final = "1"
