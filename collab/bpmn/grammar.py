@@ -115,3 +115,10 @@ def in_order(parent: str, children: Iterable[str]) -> bool:
                 return False
             highest = rank
     return True
+
+
+@cache
+def content_type(kind: str) -> str:
+    """The built-in type of an element that holds nothing but text ("xsd:QName"), else ""."""
+    declared: str = _table()["elements"].get(kind, "")
+    return declared if declared.startswith("xsd:") else ""
