@@ -54,14 +54,18 @@ def read(doc: Shared) -> Snapshot:
 
 
 def write(doc: Shared, changes: Iterable[Change]) -> bytes | None:
-    """Writes registers in one transaction and returns the update, or None when there was nothing to write."""
+    """Writes registers in one transaction and returns the update, or None when there was nothing to write.
+
+    A change whose key is empty goes to `meta`.
+    """
     before = doc.get_state()
     nodes: Map[Any] = doc.get("n", type=Map)
+    meta: Map[Any] = doc.get("meta", type=Map)
     wrote = False
     with doc.transaction():
         for key, registers in _by_key(changes).items():
             wrote = True
-            record = nodes.get(key)
+            record = nodes.get(key) if key else meta
             if not isinstance(record, Map):
                 tag = str(registers.get("t") or "")
                 nodes[key] = Map({n: _stored(tag, n, v) for n, v in registers.items() if v is not None})

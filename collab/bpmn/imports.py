@@ -32,7 +32,10 @@ ATTEMPTS: Final = 4
 
 
 def from_tree(tree: Tree) -> Snapshot:
-    """The records of a parsed file. Their view equals the tree: same elements, order, values, text and comments."""
+    """The records of a parsed file. Their view equals the tree: same elements, order, values, text and comments.
+
+    Nodes that carry a key already (a view's) keep it.
+    """
     literal: set[int] = set()
     for _ in range(ATTEMPTS):
         snapshot = _Import(tree, literal).run()
@@ -145,10 +148,12 @@ class _Import:
         taken: set[str] = set()
         for met in self._all:
             id_ = self._id(met)
+            met.key = met.node.key or ""
             if id_ and count[id_] == 1:
-                met.key = id_
+                met.key = met.key or id_
                 self._ids[id_] = met
-                taken.add(id_)
+            if met.key:
+                taken.add(met.key)
         for number, met in enumerate(self._all):
             if met.key:
                 continue
@@ -354,6 +359,26 @@ def _kind(node: Node, scope: dict[str, str]) -> str:
         prefix, local = "", node.tag
     plain = grammar.PREFIXES.get(scope.get(prefix, ""))
     return "" if plain is None else plain + local
+
+
+def kind_of(snapshot: Snapshot, key: str) -> str:
+    """The kind of an imported record, by the namespaces declared on the way to it."""
+    record = snapshot.nodes[key]
+    tag = str(record["t"])
+    if tag[0] in "#!?":
+        return tag[0]
+    prefix, colon, local = tag.partition(":")
+    if not colon:
+        prefix, local = "", tag
+    name = f"@xmlns:{prefix}" if prefix else "@xmlns"
+    at: str | None = key
+    while at is not None and at in snapshot.nodes:
+        if (namespace := snapshot.nodes[at].get(name)) is not None:
+            plain = grammar.PREFIXES.get(str(namespace))
+            return "" if plain is None else plain + local
+        p = snapshot.nodes[at].get("p")
+        at = str(p[0]) if isinstance(p, list) else None
+    return ""
 
 
 def _plain(met: _Met, names: tuple[str, ...]) -> bool:
