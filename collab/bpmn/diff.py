@@ -80,7 +80,10 @@ class Edit:
         return made
 
     def registers(self, live: Snapshot, client_id: int) -> list[Change]:
-        """The changes that make the live document show the text. `live` holds the records the base is a view of."""
+        """The changes that make the live document show the text.
+
+        `live` holds the records that the base is a view of; `client_id` names the author of new ones.
+        """
         return _Writing(self, live, client_id).changes()
 
     @property
@@ -105,7 +108,7 @@ def _bare(register: str, value: Value | None) -> Value | None:
     if value is None or not isinstance(value, list):
         return value
     if register == "p" or register.startswith("l:"):
-        return value[0]
+        return str(value[0])
     return [value[0], *value[2:]] if register in ("b", "w") else value
 
 
@@ -277,7 +280,7 @@ class _Places:
             self._fill(parent, group)
 
     def _ranked(self, parent: str, items: list[tuple[str, str, str]]) -> list[tuple[int, str, str]]:
-        """Children are sorted by schema rank first; order matters within a rank only; unranked ones go with the next."""
+        """Children are sorted by schema rank first; order matters within a rank; unranked ones go with the next."""
         nodes = self._edit.text.nodes
         shape = grammar.shape(imports.kind_of(self._edit.text, parent))
         as_written = shape is None or "oo" in nodes[parent]

@@ -7,6 +7,7 @@ bytes; a Doc never leaves the process or thread it was made in.
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pycrdt import Doc, Map, Text
@@ -21,6 +22,16 @@ _SHARED_TEXT: Final = re.compile(
 LONG: Final = 256
 
 Shared = Doc[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One register before and after; None where it is not there."""
+
+    key: str
+    register: str
+    before: Value | None
+    after: Value | None
 
 
 def seed(snapshot: Snapshot, client_id: int) -> bytes:
@@ -125,3 +136,37 @@ def _retype(text: Text, wanted: str) -> None:
 def foreign_roots(doc: Shared) -> list[str]:
     """Names of top-level types beside ours, which clients made and we keep."""
     return sorted(name for name in doc.keys() if name not in ("meta", "n"))  # noqa: SIM118 -- a Doc is no dict
+
+
+class Watcher:
+    """Notes which registers change while updates are applied, with the value before and after."""
+
+    def __init__(self, doc: Shared) -> None:
+        self._nodes: Map[Any] = doc.get("n", type=Map)
+        self._known = read(doc).nodes
+        self._touched: set[str] = set()
+        self._subscription = self._nodes.observe_deep(self._note)
+
+    def _note(self, events: Sequence[Any]) -> None:
+        # Only the keys are taken here: the document must not be read inside its own transaction.
+        for event in events:
+            if event.path:
+                self._touched.add(str(event.path[0]))
+            else:
+                self._touched |= set(map(str, event.keys))
+
+    def take(self) -> list[Changed]:
+        """What changed since the last call, by key and register."""
+        found: list[Changed] = []
+        for key in sorted(self._touched):
+            was = self._known.get(key, {})
+            held = self._nodes.get(key)
+            now: Record = dict(held.to_py() or {}) if isinstance(held, Map) else {}
+            found += [
+                Changed(key, register, was.get(register), now.get(register))
+                for register in sorted(was.keys() | now.keys())
+                if was.get(register) != now.get(register)
+            ]
+            self._known[key] = now
+        self._touched.clear()
+        return found

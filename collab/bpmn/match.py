@@ -4,7 +4,7 @@ So that a file edited in another tool comes back as an edit of the same records,
 diff.py. Both sides are snapshots as the import makes them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from collab.bpmn.records import Record, Snapshot, Value
 
@@ -67,18 +67,15 @@ def _down(root: str, children: Children) -> Iterator[str]:
 def _pair(
     olds: list[str], news: list[str], seals: "tuple[_Seals, _Seals]", found: dict[str, str], used: set[str]
 ) -> None:
-    """Children without ids, under parents that match: equal content first, then the same name in the same order."""
-    base, other = seals[0].snapshot, seals[1].snapshot
-    free = [key for key in olds if key not in used and "@id" not in base.nodes[key]]
+    """Children of parents that match: equal content first, then the same name (and id, if any) in the same order."""
     for exact in (True, False):
+        sealed: list[Callable[[str], object]] = [one.of if exact else one.name for one in seals]
         waiting: dict[object, list[str]] = {}
-        for key in free:
+        for key in olds:
             if key not in used:
-                waiting.setdefault(seals[0].of(key) if exact else base.nodes[key].get("t"), []).append(key)
+                waiting.setdefault(sealed[0](key), []).append(key)
         for key in news:
-            if key in found or "@id" in other.nodes[key]:
-                continue
-            same = waiting.get(seals[1].of(key) if exact else other.nodes[key].get("t"))
+            same = None if key in found else waiting.get(sealed[1](key))
             if same:
                 found[key] = same.pop(0)
                 used.add(found[key])
@@ -88,12 +85,16 @@ class _Seals:
     """What a node and all below it say, as one hash; places and references left out."""
 
     def __init__(self, snapshot: Snapshot, children: Children) -> None:
-        self.snapshot = snapshot
         self._nodes = snapshot.nodes
         self._children = children
         self._known: dict[str, int] = {}
 
+    def name(self, key: str) -> object:
+        """What two nodes must share to be the same one with other content."""
+        return (self._nodes[key].get("t"), self._nodes[key].get("@id"))
+
     def of(self, key: str) -> int:
+        """Equal for equal content."""
         if key not in self._known:
             record = self._nodes[key]
             own = tuple(

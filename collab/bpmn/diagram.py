@@ -1,0 +1,207 @@
+"""The bench's front: whole pieces of work on a diagram, bytes in, plain data out.
+
+Everything here runs in a process of the workshop, so arguments and results are bytes and frozen data, and nothing waits
+for anything. The shared document is the truth: XML is made from it, and what replaces content is written as an edit.
+Called by collab/save.py, checkpoint.py, fold.py and by the command line.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from collab.bpmn import diff, document, grammar, imports, repair, schema, summary, svg, xml
+from collab.bpmn.diff import Difference
+from collab.bpmn.errors import MalformedError
+from collab.bpmn.records import Change, Value
+from collab.bpmn.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a version keeps of a document: its text and what is to be known without reading it."""
+
+    xml: bytes
+    sha256: bytes  # of `xml`, which is the same for the same state everywhere
+    summary: dict[str, Any]
+    valid: bool
+    problems: list[dict[str, Any]]
+    repairs: list[dict[str, Any]]
+    thumbnail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A file as a fresh document. `rendered.xml` is the file in our spelling; `verbatim` the text to keep as sent."""
+
+    update: bytes
+    rendered: Rendered
+    verbatim: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A text as an edit of a live document; `update` is None when it says what the document shows already."""
+
+    update: bytes | None
+    rendered: Rendered
+    verbatim: bytes
+    exact: bool  # the document now shows exactly the text that was sent
+
+
+@dataclass(frozen=True, slots=True)
+class ElementChange:
+    """One register that one logged update changed."""
+
+    seq: int
+    node_key: str
+    register: str
+    before: Value | None
+    after: Value | None
+
+
+def from_xml(data: bytes, charset: str | None, client_id: int) -> Imported:
+    """A BPMN file as a seeded document. Raises the errors of collab.bpmn.errors."""
+    tree = _bpmn(data, charset)
+    snapshot = imports.from_tree(tree)
+    update = document.seed(snapshot, client_id)
+    return Imported(update, _rendered(repair.view(snapshot)), _verbatim(data, charset, tree))
+
+
+def render(updates: Sequence[bytes]) -> Rendered:
+    """The document that these updates make, as a version keeps it."""
+    return _rendered(repair.view(document.read(document.load(updates))))
+
+
+def text(updates: Sequence[bytes]) -> bytes:
+    """Only the XML of that document."""
+    return xml.write(repair.tree(repair.view(document.read(document.load(updates)))))
+
+
+def edit_towards(updates: Sequence[bytes], data: bytes, charset: str | None, client_id: int) -> Edited:
+    """The edit that makes this document show a text, touching nothing the text leaves as it is."""
+    tree = _bpmn(data, charset)
+    doc = document.load(updates, client_id)
+    live = document.read(doc)
+    seen = repair.view(live)
+    edit = diff.Edit(repair.tree(seen), tree)
+    changes = edit.registers(live, client_id)
+    if not changes:
+        return Edited(None, _rendered(seen), _verbatim(data, charset, tree), exact=True)
+    before = doc.get_state()
+    document.write(doc, changes)
+    after = _bless(doc, seen)
+    shown = xml.write(repair.tree(after))
+    exact = shown == xml.write(tree)
+    return Edited(doc.get_update(before), _rendered(after), _verbatim(data, charset, tree), exact=exact)
+
+
+def _bless(doc: document.Shared, seen: repair.View) -> repair.View:
+    """The text's own faults stay as they are: they are its author's, not a merge's. `seen` is the view before the edit.
+
+    Whatever is repaired now and was not before is noted as a quirk, until nothing new is repaired.
+    """
+    before = {(one.rule, one.key) for one in seen.repairs}
+    for _ in range(imports.ATTEMPTS):
+        now = document.read(doc)
+        after = repair.view(now)
+        fresh = [one for one in after.repairs if (one.rule, one.key) not in before and one.key in now.nodes]
+        if not fresh:
+            break
+        found = repair.quirks(now)
+        notes: dict[str, dict[str, Value]] = {}
+        for one in fresh:
+            # A rule may name what it read ("attribute@color"); what was repaired before stays repaired.
+            seals = {rule: s for rule, s in found.get(one.key, {}).items() if rule.partition("@")[0] == one.rule}
+            if seals:
+                held = now.nodes[one.key].get("qk")
+                notes.setdefault(one.key, dict(held) if isinstance(held, dict) else {}).update(seals)
+        if not notes:
+            break
+        document.write(doc, [Change(key, "qk", note) for key, note in notes.items()])
+    return after
+
+
+def differences(base: bytes, other: bytes) -> list[Difference]:
+    """What `other` changes in `base`, by element and property."""
+    return diff.Edit(xml.parse(base), xml.parse(other)).differences()
+
+
+def compact(updates: Sequence[bytes]) -> bytes:
+    """The same document in one update: a replay, never a merge of many (that is superlinear)."""
+    doc = document.load(updates)
+    return bytes(doc.get_update())
+
+
+def changes(before: Sequence[bytes], log: Sequence[tuple[int, bytes]]) -> list[ElementChange]:
+    """Which registers each logged update changed, in order; for the history of elements."""
+    found: list[ElementChange] = []
+    doc = document.load(before)
+    watcher = document.Watcher(doc)
+    for seq, update in log:
+        doc.apply_update(update)
+        found += [ElementChange(seq, c.key, c.register, c.before, c.after) for c in watcher.take()]
+    return found
+
+
+def blank(title: str) -> bytes:
+    """A valid diagram with nothing but a beginning: one process, one plane, one start event."""
+    name = quoteattr(title)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<bpmn:definitions xmlns:bpmn="{grammar.MODEL}" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI" '
+        'xmlns:dc="http://www.omg.org/spec/DD/20100524/DC" xmlns:di="http://www.omg.org/spec/DD/20100524/DI" '
+        f'id="Definitions_1" name={name} targetNamespace="http://bpmn.io/schema/bpmn" exporter="Colane">\n'
+        f'  <bpmn:process id="Process_1" name={name} isExecutable="false">\n'
+        '    <bpmn:startEvent id="StartEvent_1"/>\n'
+        "  </bpmn:process>\n"
+        '  <bpmndi:BPMNDiagram id="BPMNDiagram_1">\n'
+        '    <bpmndi:BPMNPlane id="BPMNPlane_1" bpmnElement="Process_1">\n'
+        '      <bpmndi:BPMNShape id="StartEvent_1_di" bpmnElement="StartEvent_1">\n'
+        '        <dc:Bounds x="180" y="160" width="36" height="36"/>\n'
+        "      </bpmndi:BPMNShape>\n"
+        "    </bpmndi:BPMNPlane>\n"
+        "  </bpmndi:BPMNDiagram>\n"
+        "</bpmn:definitions>\n"
+    ).encode()
+
+
+def roundtrip(data: bytes) -> tuple[bytes, int, int]:
+    """Any XML through a document, its bytes and a fresh document: the text, its elements, the bytes of the update."""
+    tree = xml.parse(data)
+    update = document.seed(imports.from_tree(tree), client_id=1)
+    seen = repair.tree(repair.view(document.read(document.load([update]))))
+    return xml.write(seen), summary.summarise(seen)["elements"], len(update)
+
+
+def _bpmn(data: bytes, charset: str | None) -> Tree:
+    """Parsed, and with BPMN definitions at the root."""
+    tree = xml.parse(data, charset)
+    root = tree.root
+    prefix, _, local = root.tag.rpartition(":")
+    namespace = root.attributes.get(f"xmlns:{prefix}" if prefix else "xmlns")
+    if local != "definitions" or namespace != grammar.MODEL:
+        raise MalformedError("this is XML, but not a BPMN 2.0 file: its root is not `definitions` of BPMN 2.0", "root")
+    return tree
+
+
+def _verbatim(data: bytes, charset: str | None, tree: Tree) -> bytes:
+    """The text as sent where it is UTF-8, else in our spelling (a version is always UTF-8)."""
+    encoding = charset or (tree.declaration[1] if tree.declaration else None) or "utf-8"
+    return data if encoding.lower().replace("_", "-") in ("utf-8", "utf8", "us-ascii", "ascii") else xml.write(tree)
+
+
+def _rendered(seen: repair.View) -> Rendered:
+    tree = repair.tree(seen)
+    written = xml.write(tree)
+    problems = schema.problems(written)
+    return Rendered(
+        xml=written,
+        sha256=hashlib.sha256(written).digest(),
+        summary=dict(summary.summarise(tree)),
+        valid=not problems,
+        problems=[asdict(problem) for problem in problems],
+        repairs=[asdict(one) for one in seen.repairs],
+        thumbnail=svg.draw(tree),
+    )
