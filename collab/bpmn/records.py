@@ -18,7 +18,7 @@ record  t       lexical tag; "#" text, "!" comment, "?target" processing instruc
         ioo     {"in": [...], "out": [...], "om": [...]}: flows as the file listed them, and those it left out
         qk      {rule: hash}: rules this record broke at import; the view skips a rule while the hash still matches
 
-One register is one unit of conflict. Numbers are strings (but for `d`): pycrdt gives integers inside arrays back as floats.
+One register is one unit of conflict. Numbers are strings (but for `d`): pycrdt gives integers in arrays back as floats.
 Keys: an imported element's unique id, else "~n"; created ones "~client.n"; singletons "owner/name". Keys never change.
 """
 

@@ -1,0 +1,288 @@
+"""The log: raw Yjs updates, numbered per diagram without gaps, and the documents that can be made of them.
+
+R12: a number is given under the diagram's head row, so numbers become visible in order and none is missing. Plain asyncpg,
+because this is the hot path: one transaction carries what all rooms wrote meanwhile. `append_in` is the same for a command
+that appends as part of a transaction of its own (a save).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Self
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+
+from storage.database import Connection
+
+POOL: Final = 6
+
+
+class Refused(Enum):
+    """Why an update was not appended."""
+
+    HELD = "held"  # somebody holds the diagram's head: try again with the next batch
+    EPOCH = "epoch"  # the document has begun another life
+    GONE = "gone"  # there is no such diagram, or it was deleted
+
+
+class LoadError(Exception):
+    """A document that cannot be loaded whole is not loaded at all (R8)."""
+
+
+class UnknownDiagramError(LoadError):
+    """No such diagram in this organization, or it was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One update to keep. `writers` are Yjs client ids met for the first time, with the user who writes under them."""
+
+    org_id: UUID
+    diagram_id: UUID
+    epoch: int
+    update: bytes
+    author: UUID | None
+    client_id: int | None = None
+    writers: tuple[tuple[int, UUID], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as stored: its state up to the fold and the updates after it, oldest first."""
+
+    epoch: int
+    seq: int
+    snapshot: bytes | None
+    tail: list[tuple[int, bytes]]
+
+    @property
+    def updates(self) -> list[bytes]:
+        """Everything to apply, in order."""
+        return [*([self.snapshot] if self.snapshot else []), *(data for _, data in self.tail)]
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Updates after a number; `folded` says that some of them are in the snapshot only, so load again."""
+
+    epoch: int
+    seq: int
+    updates: list[tuple[int, bytes]]
+    folded: bool
+
+
+_HEADS: Final = (
+    "SELECT h.org_id, h.diagram_id, h.epoch, h.seq, d.deleted_at IS NOT NULL AS deleted FROM colane.diagram_heads h"
+    " JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id"
+    " WHERE h.org_id = $1 AND h.diagram_id = ANY($2::uuid[])"
+    " ORDER BY h.org_id, h.diagram_id FOR UPDATE OF h SKIP LOCKED"
+)
+_INSERT: Final = (
+    "INSERT INTO colane.updates (org_id, diagram_id, epoch, seq, author, client_id, data)"
+    " SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bytea[])"
+)
+_WRITERS: Final = (
+    "INSERT INTO colane.writers (org_id, diagram_id, epoch, client_id, user_id)"
+    " SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::uuid[]) ON CONFLICT DO NOTHING"
+)
+_MOVE: Final = (
+    "UPDATE colane.diagram_heads h SET seq = n.seq FROM unnest($2::uuid[], $3::bigint[]) AS n (diagram_id, seq)"
+    " WHERE h.org_id = $1 AND h.diagram_id = n.diagram_id"
+)
+_TENANT: Final = "SELECT set_config('app.org', $1, true)"
+
+
+class UpdateLog:
+    """The log, for the journal (append) and the rooms (load, tail). One per process."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Self]:
+        """Connections of this log's own; every commit of theirs waits for the disk, whatever the server's default."""
+        # No reset query: nothing but transaction-local settings is ever changed on these connections.
+        async with asyncpg.create_pool(
+            url, min_size=1, max_size=POOL, reset=_leave, server_settings={"synchronous_commit": "on"}
+        ) as pool:
+            yield cls(pool)
+
+    async def append(self, batch: Sequence[Append]) -> list[int | Refused]:
+        """Keeps a batch in one transaction; a number for each update, or why it was refused. An exception: none is kept."""
+        results: dict[int, int | Refused] = {}
+        by_org: dict[UUID, list[int]] = {}
+        for place, item in enumerate(batch):
+            by_org.setdefault(item.org_id, []).append(place)
+        async with self._pool.acquire() as conn, conn.transaction():
+            # In one order everywhere, so that two batches can never wait for each other.
+            for org_id in sorted(by_org):
+                await self._append_org(conn, org_id, by_org[org_id], batch, results)
+        return [results[place] for place in range(len(batch))]
+
+    async def _append_org(
+        self,
+        conn: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        org_id: UUID,
+        places: list[int],
+        batch: Sequence[Append],
+        results: dict[int, int | Refused],
+    ) -> None:
+        await conn.execute(_TENANT, str(org_id))
+        wanted = sorted({batch[place].diagram_id for place in places})
+        rows = await conn.fetch(_HEADS, org_id, wanted)
+        heads = {row["diagram_id"]: row for row in rows}
+        missing = set(wanted) - heads.keys()
+        present: set[UUID] = set()
+        if missing:
+            known = await conn.fetch(
+                "SELECT diagram_id FROM colane.diagram_heads WHERE org_id = $1 AND diagram_id = ANY($2::uuid[])",
+                org_id,
+                list(missing),
+            )
+            present = {row["diagram_id"] for row in known}
+        seqs = {diagram: row["seq"] for diagram, row in heads.items()}
+        kept: list[tuple[int, Append, int]] = []
+        for place in places:
+            item = batch[place]
+            head = heads.get(item.diagram_id)
+            if head is None:
+                results[place] = Refused.HELD if item.diagram_id in present else Refused.GONE
+            elif head["deleted"]:
+                results[place] = Refused.GONE
+            elif head["epoch"] != item.epoch:
+                results[place] = Refused.EPOCH
+            else:
+                seqs[item.diagram_id] += 1
+                results[place] = seqs[item.diagram_id]
+                kept.append((place, item, seqs[item.diagram_id]))
+        if not kept:
+            return
+        items = [item for _, item, _ in kept]
+        await conn.execute(
+            _INSERT, org_id, [i.diagram_id for i in items], [i.epoch for i in items], [seq for _, _, seq in kept],
+            [i.author for i in items], [i.client_id for i in items], [i.update for i in items],
+        )  # fmt: skip
+        bound = [(i.diagram_id, i.epoch, client, user) for i in items for client, user in i.writers]
+        if bound:
+            await conn.execute(_WRITERS, org_id, *(list(column) for column in zip(*bound, strict=True)))
+        moved = {item.diagram_id: seq for _, item, seq in kept}
+        await conn.execute(_MOVE, org_id, list(moved), list(moved.values()))
+
+    async def load(self, org_id: UUID, diagram_id: UUID) -> Stored:
+        """The whole document. Raises UnknownDiagramError, LoadError when rows are missing, and the driver's errors."""
+        async with self._pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+            await conn.execute(_TENANT, str(org_id))
+            head = await conn.fetchrow(
+                "SELECT h.epoch, h.seq, s.seq AS folded, s.epoch AS kept, s.state FROM colane.diagram_heads h"
+                " JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id AND d.deleted_at IS NULL"
+                " LEFT JOIN colane.snapshots s ON s.org_id = h.org_id AND s.diagram_id = h.diagram_id"
+                " WHERE h.org_id = $1 AND h.diagram_id = $2",
+                org_id,
+                diagram_id,
+            )
+            if head is None:
+                raise UnknownDiagramError(f"there is no diagram {diagram_id}")
+            folded = head["folded"] if head["kept"] == head["epoch"] else None
+            tail = await self._tail(conn, org_id, diagram_id, head["epoch"], folded or 0)
+        _whole(tail, folded or 0, head["seq"])
+        return Stored(head["epoch"], head["seq"], head["state"] if folded is not None else None, tail)
+
+    async def tail(self, org_id: UUID, diagram_id: UUID, after: int) -> Tail:
+        """The updates after a number that somebody has already."""
+        async with self._pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+            await conn.execute(_TENANT, str(org_id))
+            head = await conn.fetchrow(
+                "SELECT epoch, seq, folded FROM colane.diagram_heads WHERE org_id = $1 AND diagram_id = $2",
+                org_id,
+                diagram_id,
+            )
+            if head is None:
+                raise UnknownDiagramError(f"there is no diagram {diagram_id}")
+            updates = await self._tail(conn, org_id, diagram_id, head["epoch"], after)
+        folded = head["folded"] > after
+        if not folded:
+            _whole(updates, after, head["seq"])
+        return Tail(head["epoch"], head["seq"], updates, folded)
+
+    async def _tail(
+        self,
+        conn: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        org_id: UUID,
+        diagram_id: UUID,
+        epoch: int,
+        after: int,
+    ) -> list[tuple[int, bytes]]:
+        rows = await conn.fetch(
+            "SELECT seq, data FROM colane.updates"
+            " WHERE org_id = $1 AND diagram_id = $2 AND epoch = $3 AND seq > $4 ORDER BY seq",
+            org_id,
+            diagram_id,
+            epoch,
+            after,
+        )
+        return [(row["seq"], row["data"]) for row in rows]
+
+
+async def _leave(_conn: object) -> None:
+    """Nothing to reset."""
+
+
+def _whole(tail: list[tuple[int, bytes]], after: int, seq: int) -> None:
+    """R8: a log with a hole makes no document."""
+    if [number for number, _ in tail] != list(range(after + 1, seq + 1)):
+        raise LoadError(f"the log is not whole: {len(tail)} updates between {after} and {seq}")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a diagram's log stands."""
+
+    epoch: int
+    seq: int
+
+
+async def head(conn: Connection, org_id: UUID, diagram_id: UUID, *, lock: bool = False) -> Head | None:
+    """The head row, locked until the commit when asked; inside a transaction of the organization."""
+    statement = "SELECT epoch, seq FROM colane.diagram_heads WHERE org_id = :org AND diagram_id = :id"
+    row = (
+        await conn.execute(text(statement + (" FOR UPDATE" if lock else "")), {"org": org_id, "id": diagram_id})
+    ).one_or_none()
+    return None if row is None else Head(row.epoch, row.seq)
+
+
+async def begin(conn: Connection, org_id: UUID, diagram_id: UUID) -> None:
+    """The head row of a new diagram."""
+    await conn.execute(
+        text("INSERT INTO colane.diagram_heads (org_id, diagram_id) VALUES (:org, :id)"),
+        {"org": org_id, "id": diagram_id},
+    )
+
+
+async def append_in(conn: Connection, item: Append, seq: int) -> None:
+    """Appends one update under a locked head; `seq` is the head's number plus one."""
+    values = {
+        "org": item.org_id, "id": item.diagram_id, "epoch": item.epoch, "seq": seq,
+        "author": item.author, "client": item.client_id, "data": item.update,
+    }  # fmt: skip
+    await conn.execute(
+        text(
+            "INSERT INTO colane.updates (org_id, diagram_id, epoch, seq, author, client_id, data)"
+            " VALUES (:org, :id, :epoch, :seq, :author, :client, :data)"
+        ),
+        values,
+    )
+    if item.client_id is not None:
+        await conn.execute(
+            text(
+                "INSERT INTO colane.writers (org_id, diagram_id, epoch, client_id, user_id)"
+                " VALUES (:org, :id, :epoch, :client, :author) ON CONFLICT DO NOTHING"
+            ),
+            values,
+        )
+    await conn.execute(
+        text("UPDATE colane.diagram_heads SET seq = :seq WHERE org_id = :org AND diagram_id = :id"), values
+    )
