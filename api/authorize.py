@@ -28,7 +28,7 @@ def check_origin(request: Request, resources: Resources) -> None:
         return
     origin = request.headers.get("origin", "")
     own = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    if origin.lower() != own.lower() and origin not in resources.settings.origins:
+    if origin.lower() != own.lower() and origin.rstrip("/") not in resources.settings.allowed_origins:
         raise Problem("origin_not_allowed")
 
 

@@ -51,7 +51,9 @@ def _acceptable(header: str | None, produces: tuple[str, ...]) -> bool:
     ranges = []
     for entry in header.split(","):
         name, _, parameters = entry.partition(";")
-        refused = any(p.strip().replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters.split(";"))
+        refused = any(
+            p.strip().replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters.split(";")
+        )
         if not refused:
             ranges.append(name.strip().lower())
     ours = {JSON, *produces}  # errors are JSON everywhere, so a client that asks for JSON only is served

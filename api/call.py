@@ -3,15 +3,19 @@
 Made by api/dispatch.py, read by the feature files. A route never touches Starlette's request but through this.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from starlette.requests import Request
 
-from api.answers import etag_matches
+from api.answers import Answer, etag_matches
+from api.limits import Limits
 from api.resources import Resources
 from storage.access import Grant, Identity, Role
+from storage.database import Connection
+from storage.idempotency import Once
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,23 @@ class Membership:
     role: Role
 
 
+AnswerOf = Callable[[Connection, Any], Awaitable[Answer]]
+
+
+class KeyUse(Protocol):
+    """What a route needs of an Idempotency-Key (api/keys.py has the rest)."""
+
+    def with_answer(self, answer: AnswerOf) -> Once:
+        """The key as a command takes it."""
+
+
 @dataclass(slots=True)
 class Call:
     """What a route may know about its request."""
 
     request: Request
     resources: Resources
+    limits: Limits
     request_id: str
     address: str
     identity: Identity | None = None
@@ -43,6 +58,7 @@ class Call:
     membership: Membership | None = None
     path: dict[str, Any] = field(default_factory=dict)
     found: Any = None  # what the endpoint's `resolve` returned
+    key: "KeyUse | None" = None  # the Idempotency-Key, where the client sent one
 
     @property
     def who(self) -> Identity:
@@ -61,6 +77,10 @@ class Call:
         """The caller's membership of the organization in the path."""
         assert self.membership is not None
         return self.membership
+
+    def once(self, answer: AnswerOf) -> Once | None:
+        """What a command takes to be done once, where the client asked for that."""
+        return None if self.key is None else self.key.with_answer(answer)
 
     def header(self, name: str) -> str | None:
         """A request header."""

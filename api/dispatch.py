@@ -7,7 +7,6 @@ for the rest. Formats (406, 415) are checked before anything is looked up, so th
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -30,7 +29,7 @@ from storage.idempotency import Replay
 
 log = structlog.get_logger(__name__)
 
-TABLE = "route_template"  # where the front door finds the path's template for logs and metrics
+TEMPLATE = "route_template"  # where the front door finds the path's template for logs and metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +46,22 @@ def routes(table: Sequence[Declared], resources: Resources, limits: Limits) -> l
     paths: dict[str, dict[str, Endpoint]] = {}
     for one in table:
         paths.setdefault(one.path, {})[one.method] = one.endpoint
-    return [Route(path, partial_app(path, methods, resources, limits)) for path, methods in paths.items()]
+    return [Route(path, _serve(path, methods, resources, limits)) for path, methods in paths.items()]
 
 
-def partial_app(
+def _serve(
     path: str, methods: Mapping[str, Endpoint], resources: Resources, limits: Limits
 ) -> Callable[[Request], Awaitable[Response]]:
     """The function behind one path."""
     allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
 
     async def serve(request: Request) -> Response:
-        request.scope[TABLE] = path
+        request.scope[TEMPLATE] = path
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         request_id = request.scope["request_id"]
         if endpoint is None:
             return respond(Problem("method_not_allowed", headers={"Allow": allow}), request_id)
-        call = Call(request, resources, request_id, request.client.host if request.client else "")
+        call = Call(request, resources, limits, request_id, request.client.host if request.client else "")
         try:
             response = await run(endpoint, call, limits)
         except Exception as error:

@@ -14,9 +14,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import telemetry
+from api.dispatch import TEMPLATE
 from api.problems import Problem, respond
 from api.resources import Health
 from api.translate import problem_for
+from storage.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +31,16 @@ class FrontDoor:
     """Wraps the whole app."""
 
     def __init__(
-        self, app: ASGIApp, *, health: Health, new_id: Callable[[], str], clock: Callable[[], float] = time.perf_counter
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        health: Health,
+        new_id: Callable[[], str],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.app = app
+        self.proxies = settings.trusted_proxies
         self.health = health
         self.new_id = new_id
         self.clock = clock
@@ -40,6 +49,7 @@ class FrontDoor:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = _behind_proxy(scope, self.proxies)
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else self.new_id()
         scope["request_id"] = request_id
@@ -73,19 +83,33 @@ class FrontDoor:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.health.draining and scope["path"].startswith("/api/"):
-            await respond(Problem("draining", headers={"Connection": "close"}), scope["request_id"])(scope, receive, send)
+            await respond(Problem("draining", headers={"Connection": "close"}), scope["request_id"])(
+                scope, receive, send
+            )
             return
         await self.app(scope, receive, send)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The path may hold a secret (sign-in links), the query a ticket: only the route's template is written down.
-        template = str(scope.get("route_template", "other"))
+        template = str(scope.get(TEMPLATE, "other"))
         telemetry.REQUESTS.labels(scope["method"] if template != "other" else "any", template, str(status)).observe(
             seconds
         )
         log.info(
             "request", method=scope["method"], route=template, status=status, milliseconds=round(seconds * 1000, 1)
         )
+
+
+def _behind_proxy(scope: Scope, proxies: frozenset[str]) -> Scope:
+    """The client's own address and scheme, where a listed proxy tells them; nobody else is believed."""
+    if not proxies or scope["client"] is None or scope["client"][0] not in proxies:
+        return scope
+    headers = Headers(scope=scope)
+    hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    # From the right: each hop was added by the one that came after it, so the first unlisted one is the client.
+    client = next((hop for hop in reversed(hops) if hop not in proxies), scope["client"][0])
+    scheme = headers.get("x-forwarded-proto", "").strip().lower()
+    return {**scope, "client": (client, 0), "scheme": scheme if scheme in ("http", "https") else scope["scheme"]}
 
 
 def _dress(headers: MutableHeaders, scope: Scope, request_id: str) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from api.problems import Problem
+from api.telemetry import LIMITED
 from storage.limiter import Limiter, Policy, Verdict
+from storage.settings import Settings
 
 ADDRESS_FACTOR = 20
 SIGNIN_PER_ADDRESS = 60
@@ -72,7 +74,23 @@ class Limits:
         }
 
 
+def policies(settings: Settings) -> dict[str, Policy]:
+    """The rates a server is set up with."""
+    if settings.limits == "off":
+        return {}
+    quotas = {
+        "save": settings.limit_save,
+        "create": settings.limit_create,
+        "write": settings.limit_write,
+        "read": settings.limit_read,
+        "ai": settings.limit_ai,
+        "signin": settings.limit_signin,
+    }
+    return {name: Policy(name, quota) for name, quota in quotas.items()}
+
+
 def _refusal(policy: Policy, verdict: Verdict) -> Problem:
+    LIMITED.labels(policy.name).inc()
     return Problem(
         "rate_limited",
         f"At most {policy.quota} in {policy.window_s} seconds. Try again in {verdict.wait_s} seconds.",

@@ -44,7 +44,9 @@ def _encode(event: Any, **_: Any) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
-def configure(settings: Settings, *, stream: TextIO | None = None, transport: Callable[..., Transport] | None = None) -> None:
+def configure(
+    settings: Settings, *, stream: TextIO | None = None, transport: Callable[..., Transport] | None = None
+) -> None:
     """Set up logging and, where a DSN is given, error reports."""
     out = stream if stream is not None else sys.stderr
     shared: list[Any] = [

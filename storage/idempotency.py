@@ -78,9 +78,7 @@ class Once:
         if not (await conn.execute(_LOCK, {"number": self._number})).scalar_one():
             raise InProgressError
         row = (
-            await conn.execute(
-                _FIND, {"user": self.user_id, "route": self.route, "key": self.key, "hours": KEPT_HOURS}
-            )
+            await conn.execute(_FIND, {"user": self.user_id, "route": self.route, "key": self.key, "hours": KEPT_HOURS})
         ).one_or_none()
         if row is None:
             return

@@ -44,7 +44,9 @@ async def role_of(db: Database, grant: Grant, user_id: UUID) -> Role | None:
     """The role that somebody was given on this diagram itself."""
     async with db.transaction(user=grant.user_id, org=grant.org_id, read_only=True) as conn:
         found = await conn.execute(
-            text("SELECT role FROM colane.diagram_members WHERE org_id = :org AND diagram_id = :id AND user_id = :user"),
+            text(
+                "SELECT role FROM colane.diagram_members WHERE org_id = :org AND diagram_id = :id AND user_id = :user"
+            ),
             {"org": grant.org_id, "id": grant.diagram_id, "user": user_id},
         )
         label = found.scalar_one_or_none()

@@ -114,9 +114,7 @@ async def set_role(
         return Member(member, row.name, row.email, role)
 
 
-async def remove(
-    db: Database, user_id: UUID, org_id: UUID, member: UUID, *, request_id: str | None = None
-) -> None:
+async def remove(db: Database, user_id: UUID, org_id: UUID, member: UUID, *, request_id: str | None = None) -> None:
     """Take somebody out, with the roles they have on diagrams of this organization."""
     values = {"org": org_id, "user": member}
     async with db.transaction(user=user_id, org=org_id) as conn:
@@ -131,7 +129,9 @@ async def _keep_an_owner(conn: Connection, org_id: UUID, member: UUID, role: Rol
     if role is Role.OWNER:
         return
     owners = await conn.execute(
-        text("SELECT user_id FROM colane.memberships WHERE org_id = :org AND role = 'owner' ORDER BY user_id FOR UPDATE"),
+        text(
+            "SELECT user_id FROM colane.memberships WHERE org_id = :org AND role = 'owner' ORDER BY user_id FOR UPDATE"
+        ),
         {"org": org_id},
     )
     if owners.scalars().all() == [member]:

@@ -111,18 +111,21 @@ async def open_session(db: Database, user_id: UUID, life: timedelta = SESSION_LI
     secret = new_secret()
     async with db.transaction(user=user_id) as conn:
         await conn.execute(
-            text(
-                "INSERT INTO colane.sessions (user_id, secret_hash, expires_at) VALUES (:user, :hash, :expires)"
-            ),
+            text("INSERT INTO colane.sessions (user_id, secret_hash, expires_at) VALUES (:user, :hash, :expires)"),
             {"user": user_id, "hash": hash_secret(secret), "expires": datetime.now(UTC) + life},
         )
     return secret
 
 
-async def close_session(db: Database, user_id: UUID, session_id: UUID) -> None:
-    """Sign out."""
-    async with db.transaction(user=user_id) as conn:
-        await conn.execute(text("DELETE FROM colane.sessions WHERE id = :id"), {"id": session_id})
+async def close_session(db: Database, secret: str) -> None:
+    """Sign out the session with this secret, if there is one."""
+    hashed = hash_secret(secret)
+    async with db.transaction(read_only=True) as conn:
+        found = await conn.execute(text("SELECT user_id FROM colane.find_session(:hash)"), {"hash": hashed})
+        user_id = found.scalar_one_or_none()
+    if user_id is not None:
+        async with db.transaction(user=user_id) as conn:
+            await conn.execute(text("DELETE FROM colane.sessions WHERE secret_hash = :hash"), {"hash": hashed})
 
 
 async def make_signin_link(db: Database, user_id: UUID, life: timedelta) -> str:
@@ -156,11 +159,26 @@ async def redeem_signin_link(db: Database, secret: str) -> UUID | None:
         return user_id if used.rowcount == 1 else None
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody as they see themselves."""
+
+    id: UUID
+    email: str
+    name: str
+
+
+async def user(db: Database, user_id: UUID) -> User:
+    """One's own row."""
+    async with db.transaction(user=user_id, read_only=True) as conn:
+        found = await conn.execute(text("SELECT id, email, name FROM colane.users WHERE id = :id"), {"id": user_id})
+        row = found.one()
+        return User(row.id, row.email, row.name)
+
+
 async def find_user(conn: Connection, email: str) -> UUID | None:
     """The id behind an e-mail address."""
-    found: UUID | None = (
-        await conn.execute(text("SELECT colane.find_user(:email)"), {"email": email})
-    ).scalar_one()
+    found: UUID | None = (await conn.execute(text("SELECT colane.find_user(:email)"), {"email": email})).scalar_one()
     return found
 
 
@@ -179,9 +197,7 @@ async def organizations_of(db: Database, user_id: UUID) -> list[Organization]:
     """Where somebody is a member, the oldest membership first: that is the one of their own."""
     async with db.transaction(user=user_id, read_only=True) as conn:
         rows = await conn.execute(
-            text(
-                "SELECT org_id, role FROM colane.memberships WHERE user_id = :user ORDER BY created_at, org_id"
-            ),
+            text("SELECT org_id, role FROM colane.memberships WHERE user_id = :user ORDER BY created_at, org_id"),
             {"user": user_id},
         )
         found = []

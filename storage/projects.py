@@ -81,9 +81,7 @@ async def rename(
         return Project(row.id, row.org_id, row.name, row.created_at)
 
 
-async def delete(
-    db: Database, user_id: UUID, org_id: UUID, project_id: UUID, *, request_id: str | None = None
-) -> None:
+async def delete(db: Database, user_id: UUID, org_id: UUID, project_id: UUID, *, request_id: str | None = None) -> None:
     """Delete a project; its diagrams stay, without one."""
     values = {"org": org_id, "id": project_id}
     async with db.transaction(user=user_id, org=org_id) as conn:

@@ -3,14 +3,13 @@
 Pure: a finished tree in, a small plain value out. Called after every import and render.
 """
 
-from collections.abc import Iterator
 from typing import Final, TypedDict
 
-from collab.bpmn.grammar import MODEL
+from collab.bpmn.kinds import walk
 from collab.bpmn.tree import Node, Tree
 
 TEXT_LIMIT: Final = 100_000  # characters kept for search
-_PROSE: Final = frozenset({"documentation", "text", "textAnnotation"})
+_PROSE: Final = frozenset({"documentation", "text"})
 
 
 class Summary(TypedDict):
@@ -30,9 +29,9 @@ def summarise(tree: Tree) -> Summary:
     titles: dict[str, str] = {}
     names: dict[str, None] = {}
     words: dict[str, None] = {}
-    for node, local in _walk(tree.root):
+    for node, local in walk(tree.root):
         elements += 1
-        if local is None:
+        if not local or ":" in local:
             continue
         name, id_ = node.attributes.get("name", "").strip(), node.attributes.get("id")
         if local == "process" and id_:
@@ -52,22 +51,6 @@ def summarise(tree: Tree) -> Summary:
         names=list(names),
         text="\n".join(words)[:TEXT_LIMIT],
     )
-
-
-def _walk(root: Node) -> Iterator[tuple[Node, str | None]]:
-    """Every element with its local name when it belongs to the BPMN model, else None; in the order of the file."""
-    open_: list[tuple[Node, dict[str, str]]] = [(root, {})]
-    while open_:
-        node, outer = open_.pop()
-        own = {
-            name[6:]: value for name, value in node.attributes.items() if name == "xmlns" or name.startswith("xmlns:")
-        }
-        scope = outer | own if own else outer
-        prefix, colon, local = node.tag.partition(":")
-        if not colon:
-            prefix, local = "", node.tag
-        yield node, local if scope.get(prefix) == MODEL else None
-        open_ += [(child, scope) for child in reversed(node.children) if child.tag[:1] not in ("#", "!", "?")]
 
 
 def _text(node: Node) -> str:

@@ -1,0 +1,90 @@
+"""The audit log, read: of one diagram for its editors, of an organization for its admins."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from api.answers import Answer
+from api.call import Call
+from api.endpoint import Model, endpoint
+from api.problems import Problem
+from api.scope import organization
+from api.shapes import PageQuery, Person, Reference, open_cursor, seal_cursor
+from storage import trail
+from storage.access import Role
+
+
+class Entry(Model):
+    id: UUID
+    at: datetime
+    actor: Person | None
+    action: str
+    resource: str
+    result: str
+    metadata: dict[str, Any]
+    request_id: str | None
+    hash: str
+
+    @classmethod
+    def of(cls, one: trail.Entry) -> "Entry":
+        return cls(
+            id=one.id,
+            at=one.at,
+            actor=Person.of(one.actor),
+            action=one.action,
+            resource=one.resource,
+            result=one.result,
+            metadata=one.metadata,
+            request_id=one.request_id,
+            hash=one.hash.hex(),
+        )
+
+
+class Entries(Model):
+    items: list[Entry]
+    next_cursor: str | None
+
+
+class OrgQuery(PageQuery):
+    org: Reference | None = None
+
+
+async def _page(call: Call, org_id: UUID, diagram_id: UUID | None, query: PageQuery) -> Answer:
+    filters = ["audit", org_id, diagram_id]
+    before = None
+    if query.cursor is not None:
+        position = open_cursor(query.cursor, filters)
+        if len(position) != 1 or not isinstance(position[0], int):
+            raise Problem("cursor_mismatch")
+        before = position[0]
+    rows = await trail.page(
+        call.resources.db,
+        user_id=call.who.user_id,
+        org_id=org_id,
+        diagram_id=diagram_id,
+        before=before,
+        limit=query.limit + 1,
+    )
+    more = len(rows) > query.limit
+    rows = rows[: query.limit]
+    cursor = seal_cursor([rows[-1].seq], filters) if more else None
+    headers = {}
+    if cursor is not None:
+        url = call.request.url.include_query_params(cursor=cursor)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return Answer(Entries(items=[Entry.of(one) for one in rows], next_cursor=cursor), headers=headers)
+
+
+@endpoint("What happened to this diagram", need=Role.EDITOR, answers=Entries, errors=("cursor_mismatch",))
+async def of_diagram(call: Call, query: PageQuery) -> Answer:
+    return await _page(call, call.on.org_id, call.on.diagram_id, query)
+
+
+@endpoint(
+    "What happened in an organization", answers=Entries, errors=("cursor_mismatch", "invalid_reference", "forbidden")
+)
+async def of_organization(call: Call, query: OrgQuery) -> Answer:
+    org = await organization(call, query.org)
+    if org.role < Role.ADMIN:
+        raise Problem("forbidden", "The organization's log is for its admins.")
+    return await _page(call, org.org_id, None, query)

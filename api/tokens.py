@@ -1,0 +1,83 @@
+"""Access tokens for scripts: made here, shown once, revoked here."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from api.answers import Answer
+from api.call import Call
+from api.endpoint import Model, endpoint
+from api.problems import Problem, invalid
+from api.shapes import Line
+from storage import tokens
+
+MOST_TOKENS = 100
+
+
+class NewToken(Model):
+    name: Line
+    scopes: Annotated[list[Line], Field(max_length=20)] = []
+    expires_at: AwareDatetime | None = None
+
+
+class Token(Model):
+    id: UUID
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class MadeToken(Model):
+    id: UUID
+    name: str
+    token: str
+
+
+class Tokens(Model):
+    items: list[Token]
+    next_cursor: str | None = None
+
+
+@endpoint("My access tokens, without their secrets", answers=Tokens)
+async def list_tokens(call: Call) -> Tokens:
+    held = await tokens.of(call.resources.db, call.who.user_id)
+    return Tokens(
+        items=[
+            Token(
+                id=one.id,
+                name=one.name,
+                scopes=list(one.scopes),
+                created_at=one.created_at,
+                expires_at=one.expires_at,
+                last_used_at=one.last_used_at,
+            )
+            for one in held
+        ]
+    )
+
+
+@endpoint("Make an access token; its secret is in this answer only", limit="write", status=201, answers=MadeToken)
+async def make_token(call: Call, body: NewToken) -> MadeToken:
+    if body.expires_at is not None and body.expires_at <= datetime.now(UTC):
+        raise invalid("body.expires_at", "This moment has passed.")
+    if len(await tokens.of(call.resources.db, call.who.user_id)) >= MOST_TOKENS:
+        raise Problem("forbidden", f"At most {MOST_TOKENS} tokens; delete one first.")
+    token_id, secret = await tokens.make(
+        call.resources.db,
+        call.who.user_id,
+        name=body.name,
+        scopes=tuple(body.scopes),
+        expires_at=body.expires_at,
+    )
+    return MadeToken(id=token_id, name=body.name, token=secret)
+
+
+@endpoint("Revoke an access token", limit="write", status=204)
+async def revoke_token(call: Call) -> Answer:
+    if not await tokens.revoke(call.resources.db, call.who.user_id, call.path["token_id"]):
+        raise Problem("not_found")
+    return Answer()

@@ -1,0 +1,35 @@
+"""Errors of the other rooms as problems of this one: the single place where they meet HTTP.
+
+Gives None for what nobody expected; the front door makes that a 500 and reports it.
+"""
+
+from api.problems import Fault, Problem
+from collab.bpmn.errors import BpmnError, ForbiddenError, MalformedError, TooLargeError
+from storage.failures import is_unavailable
+from storage.idempotency import InProgressError, KeyReusedError
+
+
+def problem_for(error: BaseException) -> Problem | None:
+    """The problem that an error is to a client, if it is one."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, KeyReusedError):
+        return Problem("idempotency_key_reused")
+    if isinstance(error, InProgressError):
+        return Problem("idempotency_in_progress", headers={"Retry-After": "1"})
+    if isinstance(error, BpmnError):
+        return _bpmn(error)
+    if is_unavailable(error):
+        return Problem("storage_unavailable", headers={"Retry-After": "2"})
+    return None
+
+
+def _bpmn(error: BpmnError) -> Problem | None:
+    faults = [Fault("body", error.rule, error.message)]
+    if isinstance(error, ForbiddenError):
+        return Problem("xml_forbidden", error.message, errors=faults)
+    if isinstance(error, TooLargeError):
+        return Problem("too_large", error.message, errors=faults)
+    if isinstance(error, MalformedError):
+        return Problem("invalid_bpmn", error.message, errors=faults)
+    return None

@@ -1,0 +1,224 @@
+"""The versions of a diagram: list, read, make one from the live state, name and pin, restore, compare two."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from api.answers import Answer, dumps, weak_etag
+from api.call import Call
+from api.endpoint import Model, endpoint
+from api.problems import Problem, invalid
+from api.shapes import Line, PageQuery, Person, Text, open_cursor, seal_cursor
+from collab import checkpoint, save
+from storage import history
+from storage.access import Role
+from storage.database import Connection
+from storage.history import Version as StoredVersion
+
+
+class Version(Model):
+    version: int
+    kind: str
+    name: str | None
+    message: str | None
+    created_at: datetime
+    created_by: Person | None
+    authors: list[Person]
+    stats: dict[str, Any]
+    pinned: bool
+    valid: bool
+    element_count: int
+    repairs: list[Any]
+    etag: str
+    evicted_at: datetime | None
+
+    @classmethod
+    def of(cls, one: StoredVersion) -> "Version":
+        return cls(
+            version=one.version,
+            kind=one.kind,
+            name=one.name,
+            message=one.message,
+            created_at=one.created_at,
+            created_by=Person.of(one.created_by),
+            authors=Person.all(one.authors),
+            stats=one.stats,
+            pinned=one.pinned,
+            valid=one.valid,
+            element_count=one.element_count,
+            repairs=one.repairs,
+            etag=f'"v{one.version}"',
+            evicted_at=one.evicted_at,
+        )
+
+
+class Versions(Model):
+    items: list[Version]
+    next_cursor: str | None
+
+
+class NewVersion(Model):
+    message: Text | None = None
+
+
+class ChangedVersion(Model):
+    name: Line | None = None
+    pinned: bool | None = None
+
+
+class Restored(Model):
+    version: int
+    etag: str
+    unchanged: bool
+
+
+@endpoint("Versions, newest first", need=Role.VIEWER, answers=Versions, errors=("cursor_mismatch",), conditional=True)
+async def list_versions(call: Call, query: PageQuery) -> Answer:
+    filters = ["versions", call.on.diagram_id]
+    before = None
+    if query.cursor is not None:
+        position = open_cursor(query.cursor, filters)
+        if len(position) != 1 or not isinstance(position[0], int):
+            raise Problem("cursor_mismatch")
+        before = position[0]
+    rows = await history.page(call.resources.db, call.on, before=before, limit=query.limit + 1)
+    more = len(rows) > query.limit
+    rows = rows[: query.limit]
+    cursor = seal_cursor([rows[-1].version], filters) if more else None
+    found = Versions(items=[Version.of(one) for one in rows], next_cursor=cursor)
+    headers = {}
+    if cursor is not None:
+        url = call.request.url.include_query_params(cursor=cursor)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return Answer(found, etag=weak_etag(dumps(found.model_dump()), str(query.limit).encode()), headers=headers)
+
+
+async def _version_in_path(call: Call) -> StoredVersion:
+    found = await history.read(call.resources.db, call.on, call.path["version"])
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+async def _kept_version_in_path(call: Call) -> StoredVersion:
+    found = await _version_in_path(call)
+    if found.evicted_at is not None:
+        raise Problem("version_evicted")
+    return found
+
+
+@endpoint(
+    "One version's metadata; its text is content?version=n",
+    need=Role.VIEWER,
+    answers=Version,
+    errors=("version_evicted",),
+    resolve=_kept_version_in_path,
+)
+async def read_version(call: Call) -> Version:
+    return Version.of(call.found)
+
+
+@endpoint(
+    "Make a version of the live state; 200 with the head when nothing changed",
+    need=Role.EDITOR,
+    limit="write",
+    status=201,
+    answers=Version,
+    errors=("idempotency_in_progress", "idempotency_key_reused"),
+    idempotent=True,
+)
+async def make_version(call: Call, body: NewVersion) -> Answer:
+    async def answer(conn: Connection, made: checkpoint.Made) -> Answer:
+        shape = Version.of(await history.inside(conn, call.on, made.version))
+        headers = {"Location": f"/api/v1/diagrams/{call.on.diagram_id}/versions/{made.version}"}
+        return Answer(shape, status=201 if made.created else 200, headers=headers, etag=shape.etag)
+
+    made = await checkpoint.checkpoint(
+        call.resources.db,
+        call.resources.log,
+        call.resources.workshop,
+        grant=call.on,
+        message=body.message,
+        request_id=call.request_id,
+        once=call.once(answer),
+    )
+    async with call.resources.db.transaction(user=call.who.user_id, org=call.on.org_id, read_only=True) as conn:
+        return await answer(conn, made)
+
+
+@endpoint(
+    "Name or pin a version; it is then kept for good",
+    need=Role.EDITOR,
+    limit="write",
+    answers=Version,
+    errors=("version_evicted",),
+    resolve=_kept_version_in_path,
+)
+async def change_version(call: Call, body: ChangedVersion) -> Version:
+    given = body.model_fields_set
+    if "pinned" in given and body.pinned is None:
+        raise invalid("body.pinned", "true or false.")
+    return Version.of(
+        await history.change(
+            call.resources.db,
+            call.on,
+            call.path["version"],
+            name=(body.name,) if "name" in given else None,
+            pinned=body.pinned,
+            request_id=call.request_id,
+        )
+    )
+
+
+@endpoint(
+    "Make an older version the newest; open editors see it as an edit",
+    need=Role.EDITOR,
+    limit="write",
+    answers=Restored,
+    errors=("version_evicted", "idempotency_in_progress", "idempotency_key_reused"),
+    resolve=_kept_version_in_path,
+    idempotent=True,
+)
+async def restore_version(call: Call) -> Answer:
+    async def answer(_conn: Connection, saved: save.Saved) -> Answer:
+        return _restored(saved)
+
+    return _restored(
+        await save.restore(
+            call.resources.db,
+            call.resources.log,
+            call.resources.workshop,
+            grant=call.on,
+            version=call.path["version"],
+            request_id=call.request_id,
+            once=call.once(answer),
+        )
+    )
+
+
+def _restored(saved: save.Saved) -> Answer:
+    etag = f'"v{saved.version}"'
+    return Answer(Restored(version=saved.version, etag=etag, unchanged=saved.unchanged), etag=etag)
+
+
+class DiffQuery(Model):
+    from_version: Annotated[int, Field(alias="from", ge=1, le=999_999_999)]
+    to_version: Annotated[int | None, Field(alias="to", ge=1, le=999_999_999)] = None
+
+
+class DiffEntry(Model):
+    element: str | None
+    type: str
+    name: str | None = None
+    properties: list[dict[str, Any]] = []
+
+
+class Diff(Model):
+    from_version: int
+    to_version: int
+    added: list[DiffEntry]
+    removed: list[DiffEntry]
+    changed: list[DiffEntry]
+    moved: list[DiffEntry]
+    layout_only: list[DiffEntry]
