@@ -1,0 +1,19 @@
+"""What the live side counts. Buckets carry the edges of our promises: 0.1, 0.2 and 0.6 seconds."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 2.5, 5.0, 10.0)
+
+DURABLE = Histogram("colane_edit_durable_seconds", "From receiving an update to its commit", buckets=SECONDS)
+OPENED = Histogram("colane_room_open_seconds", "From the first join to a loaded document", buckets=SECONDS)
+CLOSED = Counter("colane_socket_closed_total", "Sockets closed, by close code", ("code",))
+REFUSED = Counter("colane_socket_refused_total", "Sockets refused at the handshake, by HTTP status", ("status",))
+SOCKETS = Gauge("colane_sockets", "Open sockets")
+ROOMS = Gauge("colane_rooms", "Open rooms")
+JOURNAL = Gauge("colane_journal_bytes", "Bytes of updates waiting for their commit")
+BATCH = Histogram("colane_journal_batch_updates", "Updates in one commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500))
+TROUBLE = Counter("colane_journal_failures_total", "Commits that failed and were tried again")
+RESYNCS = Counter("colane_resyncs_total", "Slow readers brought up to date with one difference")
+GAPS = Counter("colane_gaps_total", "Updates kept apart because what they depend on was missing")

@@ -1,0 +1,513 @@
+"""One diagram live, sans I/O: messages, ticks and commits in, effects out. No sockets, no clock, no tasks.
+
+True at every moment: what is acknowledged is committed (R1); a session that joins gets everything before anything later
+(R4); an update whose dependencies are missing is in neither the document nor the log (R9); a message is applied or ends
+its session (R14). Driven by collab/rooms.py, and by the simulation with a clock of its own.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+from uuid import UUID
+
+from pycrdt import Doc, TransactionEvent, get_update, merge_updates
+
+from collab.session import Person, Protocol, Session
+from collab.wire import messages, structs
+from collab.wire.close import Close
+from collab.wire.lib0 import WireError
+
+T = TypeVar("T")
+
+TICK_S: Final = 0.016  # while a room is busy, one merged frame goes out in this time
+UPDATE_LIMIT: Final = 1024 * 1024
+DOCUMENT_LIMIT: Final = 32 * 1024 * 1024
+GAP_LIMIT: Final = 256 * 1024  # bytes a session may have waiting for their dependencies
+GAPS_LIMIT: Final = 50
+CLIENTS_LIMIT: Final = 64  # presences one session may speak for
+MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their number
+KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The same payload to some sessions."""
+
+    to: tuple[Session, ...]
+    payload: bytes
+    droppable: bool = False  # a slow reader may miss it: a resync brings it
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """So many inbound updates of a Hocuspocus session are on disk."""
+
+    to: Session
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Commit this and say `committed(ticket)` or `lost(ticket, ...)`. Tickets of a room rise by one."""
+
+    ticket: int
+    update: bytes
+    author: UUID | None
+    client: int | None
+    writers: tuple[tuple[int, UUID], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """This session is over."""
+
+    session: Session
+    code: Close
+
+
+Effect = Send | Acknowledge | Append | Part
+Effects = list[Effect]
+
+
+@dataclass(slots=True)
+class _Presence:
+    clock: int
+    text: str
+    session: Session
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An acknowledgement that a commit releases."""
+
+    ticket: int
+    session: Session
+    payload: bytes | None  # y-websocket: the frame that is the acknowledgement; None: Hocuspocus' counter
+
+
+class Room:
+    """One open document. `seq` is the log's number up to which the document is known to hold everything."""
+
+    def __init__(self, updates: Sequence[bytes], seq: int) -> None:
+        self.seq = seq
+        self.sessions: list[Session] = []
+        self.due: float | None = None  # when `tick` wants to be called
+        self.changed_since_start = False
+        self._base: list[bytes] = list(updates)
+        self._applied: list[bytes] = []
+        self._size = sum(map(len, updates))
+        self._presences: dict[int, _Presence] = {}
+        self._fresh: dict[int, tuple[int, int, str]] = {}
+        self._outgoing: list[tuple[bytes, Session | None]] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._ticket = 0
+        self._committed = 0
+        self._bound: dict[int, UUID] = {}
+        self._last_flush = float("-inf")
+        self._heard = b""
+        self._state_cache: bytes | None = None
+        self._doc: Doc[Any]
+        self._rebuild()
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def join(self, person: Person, protocol: Protocol, *, writes: bool) -> tuple[Session, Effects]:
+        """Somebody comes in. y-websocket is greeted at once; Hocuspocus asks first."""
+        session = Session(protocol, person, writes)
+        self.sessions.append(session)
+        effects: Effects = []
+        if protocol is Protocol.YWS:
+            effects.append(Send((session,), messages.step_1(self._doc.get_state())))
+        if self._presences:
+            effects.append(Send((session,), self._all_presences()))
+        return session, effects
+
+    def leave(self, session: Session) -> Effects:
+        """Somebody is gone: their presence vanishes for everybody else at once (R6)."""
+        if session.gone:
+            return []
+        session.gone = True
+        self.sessions.remove(session)
+        entries = []
+        for client in session.clients:
+            known = self._presences.pop(client, None)
+            self._fresh.pop(client, None)
+            if known is not None:
+                entries.append((client, known.clock + 1, "null"))
+        self._waiting = deque(one for one in self._waiting if one.session is not session)
+        if not entries or not self.sessions:
+            return []
+        return [Send(tuple(self.sessions), messages.awareness(entries))]
+
+    def present(self) -> list[Person]:
+        """Who is here, each session once."""
+        return [session.person for session in self.sessions]
+
+    def set_right(self, session: Session, *, writes: bool) -> Effects:
+        """A right was changed while connected: who loses the right to write is asked to come back as a viewer."""
+        if session.gone or writes == session.writes:
+            return []
+        if writes:
+            session.writes = True
+            return []
+        return self._part(session, Close.NO_RIGHT)
+
+    # -- what clients say ----------------------------------------------------------------------------------------------
+
+    def receive(self, session: Session, message: messages.Message, now: float) -> Effects:
+        """One message of a client. A message that cannot be applied ends its session and changes nothing for others (R3)."""
+        if session.gone:
+            return []
+        try:
+            match message:
+                case messages.Step1(state):
+                    effects = self._answer_step_1(session, state)
+                case messages.Step2(update):
+                    effects = self._step_2(session, update, now)
+                case messages.Update(update):
+                    effects = self._update(session, update, now)
+                case messages.Awareness(entries):
+                    effects = self._awareness(session, entries, now)
+                case messages.QueryAwareness():
+                    effects = [Send((session,), self._all_presences())]
+                case _:
+                    effects = []
+        except WireError:
+            return self._part(session, Close.MALFORMED)
+        return effects
+
+    def _answer_step_1(self, session: Session, state: bytes) -> Effects:
+        """The whole difference, and from now on every update (R4). What was to go out at the next tick is in it."""
+        update = self.state_after(state)
+        session.synced = True
+        session.lagging_since = None
+        effects: Effects = [Send((session,), messages.step_2(update))]
+        if session.protocol is Protocol.HOCUSPOCUS:
+            session.answering = True
+            effects.append(Send((session,), messages.step_1(self._doc.get_state())))
+        return effects
+
+    def state_after(self, state: bytes) -> bytes:
+        """What a document with this state vector lacks. The whole state is encoded once for all who join meanwhile."""
+        if state == b"\x00":
+            cached = self._state_cache
+            if cached is None:
+                cached = self._state_cache = self._doc.get_update()
+            return cached
+        return _decoded(lambda: self._doc.get_update(state))
+
+    def _step_2(self, session: Session, update: bytes, now: float) -> Effects:
+        on_our_account = session.asked > 0
+        if on_our_account:
+            session.asked -= 1
+        acknowledge = session.answering and not on_our_account
+        if acknowledge:
+            session.answering = False
+        effects = self._write(session, update, now, acknowledge=acknowledge, whole=False)
+        if session.gaps and not session.gone:
+            effects += self._retry_gaps(session, now)
+        return effects
+
+    def _update(self, session: Session, update: bytes, now: float) -> Effects:
+        if len(update) > UPDATE_LIMIT:
+            return self._part(session, Close.TOO_LARGE)
+        return self._write(session, update, now, acknowledge=True, whole=True)
+
+    def _write(self, session: Session, update: bytes, now: float, *, acknowledge: bool, whole: bool) -> Effects:
+        if not session.writes:
+            return self._write_of_a_viewer(session, update, acknowledge=acknowledge)
+        if self._size + len(update) > DOCUMENT_LIMIT:
+            return self._part(session, Close.TOO_LARGE)
+        outcome = self._apply(update)
+        if outcome == "gap":
+            return self._keep_apart(session, update)
+        if outcome == "nothing":
+            return self._await(session, update, self._ticket) if acknowledge else []
+        # A step 2 repeats what everybody has; only what it brought is logged and passed on.
+        kept = update if whole else self._heard
+        effects: Effects = [self._log(session, kept, bind=whole)]
+        effects += self._await(session, kept, self._ticket, counted=acknowledge)
+        return effects + self._pass_on(kept, session, now)
+
+    def _write_of_a_viewer(self, session: Session, update: bytes, *, acknowledge: bool) -> Effects:
+        """Nothing new is no offence: stock clients always answer a step 1."""
+        rest = _decoded(lambda: get_update(update, self._doc.get_state()))
+        new = structs.has_structs(rest)
+        if not new and rest != structs.NOTHING:
+            mine = structs.deletions(self._doc.get_update(self._doc.get_state()))
+            new = not structs.covered(structs.deletions(rest), mine)
+        if new:
+            return self._part(session, Close.NO_RIGHT)
+        return self._await(session, None, self._ticket) if acknowledge else []
+
+    # -- the document ------------------------------------------------------------------------------------------------
+
+    def _apply(self, update: bytes) -> Literal["changed", "nothing", "gap"]:
+        """Applies whole updates and nothing else. Raises WireError for bytes that are no update."""
+        self._heard = structs.NOTHING
+        try:
+            _decoded(lambda: self._doc.apply_update(update))
+        except WireError:
+            self._rebuild()  # a half-read update must leave no trace
+            raise
+        rest = get_update(update, self._doc.get_state())
+        if structs.has_structs(rest) or (
+            rest != structs.NOTHING
+            and not structs.known(structs.deletions(rest), structs.clocks(self._doc.get_state()))
+        ):
+            self._rebuild()  # R9: what waits for its dependencies is kept aside, not half inside
+            return "gap"
+        if self._heard == structs.NOTHING:
+            return "nothing"
+        self._applied.append(update)
+        self._size += len(update)
+        if len(self._applied) >= KEPT_APPLIED:
+            self._base, self._applied = [self._doc.get_update()], []
+            self._size = len(self._base[0])
+        self._state_cache = None
+        self.changed_since_start = True
+        return "changed"
+
+    def _rebuild(self) -> None:
+        """The document from what was applied whole; the only way back from an update that must not be in it."""
+        doc: Doc[Any] = Doc()
+        with doc.transaction():
+            for update in (*self._base, *self._applied):
+                doc.apply_update(update)
+        self._doc = doc
+        self._subscription = doc.observe(self._note)
+        self._state_cache = None
+
+    def _note(self, event: TransactionEvent) -> None:
+        # Called inside the transaction: take the bytes, touch nothing.
+        self._heard = event.update
+
+    def _log(self, session: Session, update: bytes, *, bind: bool) -> Append:
+        """The next ticket. The first update under a Yjs client id says who writes under it."""
+        self._ticket += 1
+        client = structs.author_of(update)
+        writers: tuple[tuple[int, UUID], ...] = ()
+        if bind and client is not None and client not in self._bound:
+            self._bound[client] = session.person.id
+            writers = ((client, session.person.id),)
+        if bind and session.writer is None:
+            session.writer = client
+        return Append(self._ticket, update, session.person.id, client, writers)
+
+    # -- gaps --------------------------------------------------------------------------------------------------------
+
+    def _keep_apart(self, session: Session, update: bytes) -> Effects:
+        """R9: kept raw, not acknowledged, not passed on; its sender is asked for what is missing."""
+        session.gap_bytes += len(update)
+        session.gap_count += 1
+        if session.gap_bytes > GAP_LIMIT or session.gap_count > GAPS_LIMIT:
+            return self._part(session, Close.MALFORMED)
+        session.gaps.append(update)
+        session.asked += 1
+        return [Send((session,), messages.step_1(self._doc.get_state()))]
+
+    def _retry_gaps(self, session: Session, now: float) -> Effects:
+        effects: Effects = []
+        waiting, session.gaps = session.gaps, []
+        for update in waiting:
+            outcome = self._apply(update)
+            if outcome == "gap":
+                session.gaps.append(update)
+                continue
+            session.gap_bytes -= len(update)
+            if outcome == "changed":
+                effects.append(self._log(session, update, bind=True))
+                effects += self._pass_on(update, session, now)
+            effects += self._await(session, update, self._ticket)
+        return effects
+
+    # -- acknowledgements ----------------------------------------------------------------------------------------------
+
+    def _await(self, session: Session, update: bytes | None, ticket: int, *, counted: bool = True) -> Effects:
+        """Owes an acknowledgement until a ticket is committed; a duplicate waits for what may be on its way (R1)."""
+        if session.protocol is Protocol.HOCUSPOCUS:
+            if not counted:
+                return []
+            if ticket <= self._committed:
+                return [Acknowledge(session, 1)]
+            self._waiting.append(_Waiting(ticket, session, None))
+            return []
+        if update is None or update == structs.NOTHING:
+            return []
+        frame = messages.update(update)
+        if ticket <= self._committed:
+            return [Send((session,), frame)]
+        self._waiting.append(_Waiting(ticket, session, frame))
+        return []
+
+    def committed(self, ticket: int, seq: int) -> Effects:
+        """Everything up to this ticket is on disk; `seq` is the number the log gave to it."""
+        self._committed = max(self._committed, ticket)
+        self.seq = max(self.seq, seq)
+        counts: dict[Session, int] = {}
+        effects: Effects = []
+        while self._waiting and self._waiting[0].ticket <= self._committed:
+            one = self._waiting.popleft()
+            if one.payload is None:
+                counts[one.session] = counts.get(one.session, 0) + 1
+            else:
+                effects.append(Send((one.session,), one.payload))
+        effects += [Acknowledge(session, count) for session, count in counts.items()]
+        return effects
+
+    def lost(self, code: Close) -> Effects:
+        """The log refuses for good: nobody may believe what is not on disk, so everybody comes back and offers it again."""
+        return [effect for session in list(self.sessions) for effect in self._part(session, code)]
+
+    @property
+    def uncommitted(self) -> int:
+        """Updates that are not on disk yet."""
+        return self._ticket - self._committed
+
+    # -- fan-out -----------------------------------------------------------------------------------------------------
+
+    def _pass_on(self, update: bytes, origin: Session | None, now: float) -> Effects:
+        self._outgoing.append((update, origin))
+        return self._soon(now)
+
+    def _soon(self, now: float) -> Effects:
+        """A quiet room answers at once; a busy one gathers until its tick."""
+        if now - self._last_flush >= TICK_S:
+            return self.tick(now)
+        if self.due is None:
+            self.due = self._last_flush + TICK_S
+        return []
+
+    def tick(self, now: float) -> Effects:
+        """Sends what has gathered: one merged frame of updates, one of presences."""
+        self.due = None
+        effects: Effects = []
+        if self._outgoing:
+            effects += self._flush_updates()
+        if self._fresh:
+            entries = list(self._fresh.values())
+            self._fresh.clear()
+            owners = {self._presences[client].session for client, _, _ in entries if client in self._presences}
+            alone = owners.pop() if len(owners) == 1 else None
+            to = tuple(session for session in self.sessions if session is not alone)
+            if to:
+                effects.append(Send(to, messages.awareness(entries), droppable=True))
+        if effects:
+            self._last_flush = now
+        return effects
+
+    def _flush_updates(self) -> Effects:
+        """To everybody but those whose own it is: a y-websocket client takes its own structs for the acknowledgement."""
+        gathered, self._outgoing = self._outgoing, []
+        origins = {origin for _, origin in gathered if origin is not None}
+        sessions = [session for session in self.sessions if session.synced and session.lagging_since is None]
+        effects: Effects = []
+        others = tuple(session for session in sessions if session not in origins)
+        if others:
+            effects.append(Send(others, messages.update(_merged(u for u, _ in gathered)), droppable=True))
+        for session in sessions:
+            if session in origins:
+                foreign = [update for update, origin in gathered if origin is not session]
+                if foreign:
+                    effects.append(Send((session,), messages.update(_merged(foreign)), droppable=True))
+        return effects
+
+    def from_log(self, seq: int, updates: Iterable[bytes], now: float) -> Effects:
+        """Updates that somebody else committed: a save, a restore, another node."""
+        effects: Effects = []
+        for update in updates:
+            if self._apply(update) == "changed":
+                effects += self._pass_on(update, None, now)
+        self.seq = max(self.seq, seq)
+        return effects
+
+    # -- presence ----------------------------------------------------------------------------------------------------
+
+    def _awareness(self, session: Session, entries: tuple[messages.Entry, ...], now: float) -> Effects:
+        """Latest wins. Others' entries, which stock clients repeat, are dropped in silence."""
+        for entry in entries:
+            held = self._presences.get(entry.client)
+            if held is not None and held.session is not session:
+                continue
+            if entry.state is None:
+                if held is not None and entry.clock >= held.clock:
+                    del self._presences[entry.client]
+                    session.clients.discard(entry.client)
+                    self._fresh[entry.client] = (entry.client, entry.clock, "null")
+                continue
+            if held is not None and entry.clock <= held.clock:
+                continue
+            if held is None and len(session.clients) >= CLIENTS_LIMIT:
+                raise WireError("too many presences for one session")
+            text = json.dumps({**entry.state, "user": self._user(session)}, separators=(",", ":"))
+            if len(text) > messages.ENTRY_LIMIT:
+                raise WireError("a presence that is too large")
+            session.clients.add(entry.client)
+            self._presences[entry.client] = _Presence(entry.clock, text, session)
+            self._fresh[entry.client] = (entry.client, entry.clock, text)
+        return self._soon(now) if self._fresh else []
+
+    def _user(self, session: Session) -> dict[str, str]:
+        person = session.person
+        return {"id": str(person.id), "name": person.name, "color": person.color}
+
+    def _all_presences(self) -> bytes:
+        return messages.awareness((client, p.clock, p.text) for client, p in self._presences.items())
+
+    # -- slow readers --------------------------------------------------------------------------------------------------
+
+    def lag(self, session: Session) -> None:
+        """Its buffer is full: from here on it misses droppable frames, and we remember what it has (R5)."""
+        if session.lagging_since is None and session.synced:
+            session.lagging_since = self._doc.get_state()
+
+    def resync(self, session: Session) -> Effects:
+        """Its buffer has drained: one difference instead of all it missed."""
+        since, session.lagging_since = session.lagging_since, None
+        if since is None or session.gone:
+            return []
+        payload = messages.step_2(self._doc.get_update(since))
+        effects: Effects = [Send((session,), self._all_presences())]
+        if session.protocol is Protocol.YWS and self.uncommitted:
+            # It may hold this client's own structs, and those it would take for acknowledged.
+            self._waiting.append(_Waiting(self._ticket, session, payload))
+        else:
+            effects.append(Send((session,), payload))
+        return effects
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+
+    def part(self, session: Session, code: Close) -> Effects:
+        """End a session for a reason of the shell's."""
+        return self._part(session, code)
+
+    def _part(self, session: Session, code: Close) -> Effects:
+        if session.gone:
+            return []
+        return [*self.leave(session), Part(session, code)]
+
+
+def _merged(updates: Iterable[bytes]) -> bytes:
+    waiting = list(updates)
+    while len(waiting) > 1:
+        waiting = [
+            merge_updates(*waiting[at : at + MERGED_AT_ONCE])
+            if len(waiting[at : at + MERGED_AT_ONCE]) > 1
+            else waiting[at]
+            for at in range(0, len(waiting), MERGED_AT_ONCE)
+        ]
+    return waiting[0]
+
+
+def _decoded(read: Callable[[], T]) -> T:
+    """Runs pycrdt on a client's bytes: the one place where its panics, which are no Exceptions, are caught."""
+    try:
+        return read()
+    except Exception as error:
+        raise WireError("an update that cannot be decoded") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise WireError("an update that cannot be decoded") from None

@@ -1,0 +1,337 @@
+"""Which rooms are open, and their life: loaded once, closed when idle, told what others committed.
+
+The shell around room.py: it gives the room time and the journal, and carries its effects to the sockets. A failed load
+never becomes an empty document (R8): whoever joins then is told that storage is not available.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol, Self
+from uuid import UUID
+
+import structlog
+
+from collab import metrics
+from collab.journal import Journal
+from collab.room import Acknowledge, Append, Effects, Part, Room, Send
+from collab.session import Person, Session
+from collab.session import Protocol as Dialect
+from collab.wire import messages
+from collab.wire.close import Close
+from storage import updates
+from storage.access import Grant
+from storage.notices import Event, Notices
+from storage.updates import LoadError, Refused, UnknownDiagramError, UpdateLog
+
+LINGER_S: Final = 5.0  # an empty room stays loaded for this long: reloading a page should not load the document again
+LOADS_AT_ONCE: Final = 8
+
+_log = structlog.get_logger()
+
+
+class Seat(Protocol):
+    """What a room needs of a client's connection."""
+
+    def send(self, payload: bytes, *, droppable: bool) -> None:
+        """Write a payload, addressed as the client's protocol wants it."""
+
+    def acknowledge(self, count: int) -> None:
+        """So many of its updates are on disk."""
+
+    def part(self, code: Close) -> None:
+        """This session is over."""
+
+    def tell(self, event: Event) -> None:
+        """Something that is not the document happened."""
+
+    async def recheck(self) -> None:
+        """Rights may have changed."""
+
+
+class RoomUnavailableError(Exception):
+    """The document cannot be loaded now."""
+
+
+class LiveRoom:
+    """An open room with its seats. All methods run on the loop."""
+
+    def __init__(self, rooms: "Rooms", org_id: UUID, diagram_id: UUID, epoch: int, core: Room) -> None:
+        self.org_id, self.diagram_id, self.epoch, self.core = org_id, diagram_id, epoch, core
+        self._rooms = rooms
+        self._seats: dict[Session, Seat] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self.linger: asyncio.TimerHandle | None = None
+
+    def join(self, person: Person, dialect: Dialect, seat: Seat, *, writes: bool) -> Session:
+        """Takes a seat; the greeting goes out before this returns."""
+        if self.linger is not None:
+            self.linger.cancel()
+            self.linger = None
+        session, effects = self.core.join(person, dialect, writes=writes)
+        self._seats[session] = seat
+        self.carry(effects)
+        return session
+
+    def leave(self, session: Session) -> None:
+        """Gives a seat up."""
+        self._seats.pop(session, None)
+        self.carry(self.core.leave(session))
+        if not self._seats:
+            self._rooms.emptied(self)
+
+    def receive(self, session: Session, message: messages.Message) -> None:
+        """One message of a client."""
+        self.carry(self.core.receive(session, message, time.monotonic()))
+
+    def carry(self, effects: Effects) -> None:
+        """Does what the room decided, in its order."""
+        for effect in effects:
+            match effect:
+                case Send(to, payload, droppable):
+                    for session in to:
+                        if (seat := self._seats.get(session)) is not None:
+                            seat.send(payload, droppable=droppable)
+                case Acknowledge(session, count):
+                    if (seat := self._seats.get(session)) is not None:
+                        seat.acknowledge(count)
+                case Append():
+                    self._append(effect)
+                case Part(session, code):
+                    if (seat := self._seats.pop(session, None)) is not None:
+                        seat.part(code)
+        if self.core.due is not None and self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, self.core.due - time.monotonic()), self._tick)
+        if not self._seats:
+            self._rooms.emptied(self)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.carry(self.core.tick(time.monotonic()))
+
+    def _append(self, append: Append) -> None:
+        item = updates.Append(
+            self.org_id, self.diagram_id, self.epoch, append.update, append.author, append.client, append.writers
+        )
+        self._rooms.journal.submit(item, lambda result: self._settled(append.ticket, result))
+
+    def _settled(self, ticket: int, result: int | Refused) -> None:
+        match result:
+            case Refused.EPOCH:
+                self.carry(self.core.lost(Close.EPOCH))
+            case Refused.GONE | Refused.HELD:
+                self.carry(self.core.lost(Close.GONE))
+            case seq:
+                if seq > self.core.seq + 1:
+                    # Somebody else's update lies between: the notice of it may still be on its way.
+                    self._rooms.behind(self)
+                    self.carry(self.core.committed(ticket, self.core.seq))
+                else:
+                    self.carry(self.core.committed(ticket, seq))
+
+    def tell(self, event: Event, session: Session | None = None) -> None:
+        """Says something to all seats, or to one."""
+        for one, seat in list(self._seats.items()):
+            if session is None or one is session:
+                seat.tell(event)
+
+    def end(self, code: Close) -> None:
+        """Everybody has to leave."""
+        self.carry(self.core.lost(code))
+
+    async def recheck(self, user_id: UUID | None = None) -> None:
+        """Asks the seats to look at their rights again."""
+        for session, seat in list(self._seats.items()):
+            if user_id is None or session.person.id == user_id:
+                await seat.recheck()
+
+
+class Rooms:
+    """All open rooms of this process."""
+
+    def __init__(self, log: UpdateLog, journal: Journal, notices: Notices) -> None:
+        self._updates = log
+        self.journal = journal
+        self._notices = notices
+        self._open: dict[UUID, asyncio.Future[LiveRoom]] = {}
+        self._loading = asyncio.Semaphore(LOADS_AT_ONCE)
+        self._work: asyncio.TaskGroup
+        self.on_idle: Callable[[UUID, UUID], Awaitable[None]] | None = None
+        journal.on_trouble = self._trouble
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, log: UpdateLog, journal: Journal, notices: Notices) -> AsyncIterator[Self]:
+        """Rooms for the length of a `with` block; listens to what other processes commit."""
+        rooms = cls(log, journal, notices)
+        async with asyncio.TaskGroup() as group:
+            rooms._work = group
+            hearing = group.create_task(rooms._hear())
+            try:
+                yield rooms
+            finally:
+                hearing.cancel()
+
+    # -- opening and closing -----------------------------------------------------------------------------------------
+
+    async def enter(self, grant: Grant) -> LiveRoom:
+        """The room of a diagram, loaded once however many come at once. Raises RoomUnavailableError."""
+        opening = self._open.get(grant.diagram_id)
+        if opening is None:
+            opening = asyncio.get_running_loop().create_future()
+            self._open[grant.diagram_id] = opening
+            # A task of its own: the first who asks may leave while others wait for the same document.
+            self._work.create_task(self._load(grant, opening))
+        return await asyncio.shield(opening)
+
+    async def _load(self, grant: Grant, opening: "asyncio.Future[LiveRoom]") -> None:
+        started = time.perf_counter()
+        try:
+            async with self._loading:
+                stored = await self._updates.load(grant.org_id, grant.diagram_id)
+            core = Room(stored.updates, stored.seq)
+        except BaseException as error:
+            # R8: nothing half-loaded stays behind, and everybody who waits hears of it.
+            self._open.pop(grant.diagram_id, None)
+            if not isinstance(error, Exception):
+                opening.cancel()
+                raise
+            if not isinstance(error, UnknownDiagramError):
+                _log.exception("room.load_failed", diagram=str(grant.diagram_id))
+            opening.set_exception(RoomUnavailableError(str(error)))
+            opening.exception()  # looked at: nobody may be waiting any more
+            return
+        room = LiveRoom(self, grant.org_id, grant.diagram_id, stored.epoch, core)
+        opening.set_result(room)
+        metrics.OPENED.observe(time.perf_counter() - started)
+        metrics.ROOMS.set(len(self._open))
+
+    def emptied(self, room: LiveRoom) -> None:
+        """The last one left: the room lingers, then closes once all it wrote is on disk."""
+        if room.linger is None and not room.core.sessions:
+            room.linger = asyncio.get_running_loop().call_later(LINGER_S, self._close, room)
+
+    def _close(self, room: LiveRoom) -> None:
+        room.linger = None
+        if room.core.sessions:
+            return
+        if room.core.uncommitted:
+            self.emptied(room)
+            return
+        opening = self._open.get(room.diagram_id)
+        if opening is not None and opening.done() and opening.result() is room:
+            del self._open[room.diagram_id]
+        metrics.ROOMS.set(len(self._open))
+        if room.core.changed_since_start and self.on_idle is not None:
+            self._work.create_task(self._idle(room))
+
+    async def _idle(self, room: LiveRoom) -> None:
+        assert self.on_idle is not None
+        try:
+            await self.on_idle(room.org_id, room.diagram_id)
+        except Exception:  # noqa: BLE001 -- one room's trouble is not the others'
+            _log.exception("room.idle_failed", diagram=str(room.diagram_id))
+
+    def _rooms(self) -> list[LiveRoom]:
+        return [
+            opening.result()
+            for opening in self._open.values()
+            if opening.done() and not opening.cancelled() and opening.exception() is None
+        ]
+
+    def _room(self, diagram: Any) -> LiveRoom | None:
+        try:
+            opening = self._open.get(UUID(str(diagram)))
+        except ValueError:
+            return None
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
+            return None
+        return opening.result()
+
+    # -- what others did ---------------------------------------------------------------------------------------------
+
+    async def _hear(self) -> None:
+        async for event in self._notices:
+            try:
+                await self._heard(event)
+            except Exception:  # noqa: BLE001 -- one notice's trouble is not the next one's
+                _log.exception("room.notice_failed", event_name=event.get("event"))
+
+    async def _heard(self, event: Event) -> None:
+        name = event.get("event")
+        if name == "resync":
+            for room in self._rooms():
+                await self.catch_up(room)
+                await room.recheck()
+            return
+        one = self._room(event.get("diagram"))
+        if name == "access":
+            user = UUID(str(event["user"])) if event.get("user") else None
+            for room in self._rooms():
+                if event.get("diagram") is None or room is one:
+                    await room.recheck(user)
+        elif one is None:
+            return
+        elif name == "log":
+            if int(event.get("seq") or 0) > one.core.seq or event.get("seq") is None:
+                await self.catch_up(one)
+        elif name == "deleted":
+            one.tell({"event": "deleted", "diagram": str(one.diagram_id)})
+            one.end(Close.GONE)
+        elif name in ("version", "comment"):
+            one.tell(event)
+
+    def behind(self, room: LiveRoom) -> None:
+        """The log has updates this room has not seen."""
+        self._work.create_task(self._catch_up_later(room))
+
+    async def _catch_up_later(self, room: LiveRoom) -> None:
+        try:
+            await self.catch_up(room)
+        except Exception:  # noqa: BLE001 -- one room's trouble is not the others'
+            _log.exception("room.catch_up_failed", diagram=str(room.diagram_id))
+
+    async def catch_up(self, room: LiveRoom) -> None:
+        """Reads what the log has after what this room knows. Updates it wrote itself change nothing a second time."""
+        try:
+            tail = await self._updates.tail(room.org_id, room.diagram_id, room.core.seq)
+        except UnknownDiagramError:
+            room.end(Close.GONE)
+            return
+        if tail.epoch != room.epoch:
+            room.end(Close.EPOCH)
+            return
+        if tail.folded:
+            try:
+                stored = await self._updates.load(room.org_id, room.diagram_id)
+            except LoadError:
+                room.end(Close.STORAGE)
+                return
+            room.carry(room.core.from_log(stored.seq, stored.updates, time.monotonic()))
+        else:
+            room.carry(room.core.from_log(tail.seq, [data for _, data in tail.updates], time.monotonic()))
+
+    def _trouble(self, away: bool) -> None:  # noqa: FBT001 -- a state
+        """R8: whoever edits is told that nothing is saved just now, and when it is again."""
+        for room in self._rooms():
+            room.tell({"event": "storage", "diagram": str(room.diagram_id), "ok": not away})
+
+    # -- for REST and the end ----------------------------------------------------------------------------------------
+
+    def presence(self, diagram_id: UUID) -> list[Person]:
+        """Who has a diagram open on this node, each person once."""
+        room = self._room(diagram_id)
+        people = room.core.present() if room is not None else []
+        return list({person.id: person for person in people}.values())
+
+    async def recheck_all(self) -> None:
+        """Looks at everybody's rights again; called every minute (R10)."""
+        for room in self._rooms():
+            await room.recheck()
+
+    @property
+    def seats(self) -> int:
+        """Sessions in all rooms."""
+        return sum(len(room.core.sessions) for room in self._rooms())

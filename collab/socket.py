@@ -1,0 +1,526 @@
+"""The door for sockets: handshake, limits, close codes. websockets' ServerConnection behind uvicorn's `ws=`.
+
+Frames are written straight to the transport: its buffer's size is visible, so a slow reader is seen, misses what may be
+missed, and gets one difference when it has drained (R5). Reading pauses where a client is too fast or the journal is full.
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, cast
+from uuid import UUID
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request as HttpRequest
+from websockets.http11 import Response
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from collab import metrics
+from collab.door import Door, Request, may_write, person_of
+from collab.journal import Journal
+from collab.rooms import LiveRoom, Rooms, RoomUnavailableError
+from collab.session import Protocol as Dialect
+from collab.session import Session
+from collab.wire import messages
+from collab.wire.close import Close
+from collab.wire.lib0 import Reader, WireError
+from storage.access import Identity
+from storage.failures import is_unavailable
+from storage.notices import Event
+from storage.settings import Settings
+
+BEFORE_AUTH: Final = 64 * 1024
+AFTER_AUTH: Final = 16 * 1024 * 1024
+AUTH_TIMEOUT_S: Final = 10.0
+QUEUE_LIMIT: Final = 1024 * 1024
+DRAINED: Final = 64 * 1024
+SLOW_TIMEOUT_S: Final = 120.0
+KEEPALIVE_S: Final = 20.0
+RECHECK_S: Final = 60.0
+JOURNAL_PATIENCE_S: Final = 30.0
+DRAIN_BATCH: Final = 50
+DRAIN_S: Final = 5.0
+DOCUMENTS_A_SOCKET: Final = 32
+_ONE: Final = re.compile(r"/collab/([^/]{1,200})/?")
+_log = structlog.get_logger()
+
+
+def frame(payload: bytes) -> bytes:
+    """The bytes of a binary frame as a server sends it."""
+    return Frame(Opcode.BINARY, payload).serialize(mask=False)
+
+
+class Hub:
+    """What ServerConnection asks of its server, and every socket of this process."""
+
+    def __init__(self, settings: Settings, door: Door, rooms: Rooms, journal: Journal) -> None:
+        self.settings, self.door, self.rooms, self.journal = settings, door, rooms, journal
+        self.handler_tasks: set[asyncio.Task[None]] = set()
+        self.all_connections: set[ServerConnection] = set()
+        self.logger = structlog.get_logger("websockets")
+        self.draining = False
+        self.per_user: dict[UUID, int] = {}
+
+    def is_serving(self) -> bool:
+        """ServerConnection refuses the handshake otherwise."""
+        return not self.draining
+
+    async def handler(self, connection: ServerConnection) -> None:
+        """The life of one socket; started by the library when the TCP connection is made."""
+        task = asyncio.current_task()
+        try:
+            assert isinstance(connection, Socket)
+            await connection.live()
+        except Exception:  # noqa: BLE001 -- the outermost frame of a connection
+            _log.exception("socket.failed")
+            connection.transport.abort()
+        finally:
+            if task is not None:
+                self.handler_tasks.discard(task)
+
+    async def keep_alive(self) -> None:
+        """Sends every quiet socket something in time, and looks at rights again; endless, in the root's TaskGroup."""
+        rechecked = time.monotonic()
+        while True:
+            await asyncio.sleep(KEEPALIVE_S / 4)
+            now = time.monotonic()
+            for socket in list(self.all_connections):
+                if isinstance(socket, Socket):
+                    socket.keep_alive(now)
+            if now - rechecked >= RECHECK_S:
+                rechecked = now
+                await self.rooms.recheck_all()
+
+    async def drain(self) -> None:
+        """R11: no new sockets, what was handed in is committed, then everybody is sent away in batches, not at once."""
+        self.draining = True
+        await self.journal.drained(DRAIN_S)
+        waiting = [socket for socket in self.all_connections if isinstance(socket, Socket)]
+        random.shuffle(waiting)
+        pause = min(0.1, DRAIN_S / max(1, len(waiting) / DRAIN_BATCH))
+        for at in range(0, len(waiting), DRAIN_BATCH):
+            for socket in waiting[at : at + DRAIN_BATCH]:
+                socket.finish(Close.DRAINING)
+            await asyncio.sleep(pause)
+        if self.handler_tasks:
+            await asyncio.wait(self.handler_tasks, timeout=2.0)
+        for connection in list(self.all_connections):
+            connection.transport.abort()
+
+
+def connection_class(hub: Hub) -> Callable[..., "Socket"]:
+    """What uvicorn's `ws=` takes: called with (config, server_state, app_state) for each upgrade."""
+
+    def make(config: Any, server_state: Any, app_state: Any) -> Socket:  # noqa: ARG001 -- uvicorn's contract
+        return Socket(hub, server_state)
+
+    return make
+
+
+class Seat:
+    """One document on a socket: addressed, counted, and resynchronized when the reader was slow."""
+
+    def __init__(self, socket: "Socket", room: LiveRoom, identity: Identity, name: str | None) -> None:
+        self.socket, self.room, self.identity, self.name = socket, room, identity, name
+        self._address = b"" if name is None else messages.address(name)
+        self._owed = 0
+        self.session: Session
+        self.slow_since: float | None = None
+
+    def send(self, payload: bytes, *, droppable: bool) -> None:
+        """Writes a payload, unless the reader is slow and may miss this one."""
+        if self.slow_since is not None:
+            if droppable:
+                return
+        elif droppable and self.socket.buffered > QUEUE_LIMIT:
+            self.slow_since = time.monotonic()
+            self.room.core.lag(self.session)
+            self.socket.watch(self)
+            return
+        self.socket.write(self._address + payload)
+
+    def acknowledge(self, count: int) -> None:
+        """One SyncStatus for each update; while the reader is slow they are counted and sent later."""
+        if self.slow_since is not None:
+            self._owed += count
+            return
+        for _ in range(count):
+            self.socket.write(self._address + messages.SAVED)
+
+    def drained(self) -> None:
+        """The reader has caught up: one difference, and what it is owed."""
+        self.slow_since = None
+        metrics.RESYNCS.inc()
+        self.room.carry(self.room.core.resync(self.session))
+        owed, self._owed = self._owed, 0
+        self.acknowledge(owed)
+
+    def part(self, code: Close) -> None:
+        """The room ended this session."""
+        self.socket.unseat(self, code)
+
+    def tell(self, event: Event) -> None:
+        """Hocuspocus clients hear events; y-websocket has no message for them."""
+        if self.name is not None:
+            self.socket.write(self._address + messages.stateless(event))
+
+    async def recheck(self) -> None:
+        """Looks at rights again (R10)."""
+        door = self.socket.hub.door
+        expires = self.identity.expires_at
+        ticket = self.identity.via == "ticket"
+        if expires is not None and not ticket and expires.timestamp() < time.time():
+            self.part_now(Close.SIGNED_OUT)
+            return
+        grant = await door.grant(self.identity, str(self.room.diagram_id))
+        if grant is None:
+            self.part_now(Close.NO_RIGHT)
+            return
+        if not may_write(grant) and self.session.writes:
+            self.tell({"event": "role", "diagram": str(self.room.diagram_id), "role": grant.role.label})
+        self.room.carry(self.room.core.set_right(self.session, writes=may_write(grant)))
+
+    def part_now(self, code: Close) -> None:
+        """Ends this session from outside the room."""
+        self.room.carry(self.room.core.part(self.session, code))
+
+
+class Socket(ServerConnection):
+    """One connection: a y-websocket client of one document, or a Hocuspocus client of several."""
+
+    def __init__(self, hub: Hub, server_state: Any) -> None:
+        super().__init__(
+            ServerProtocol(max_size=BEFORE_AUTH, logger=hub.logger),
+            cast("Server", hub),  # Hub has what the library uses of it
+            ping_interval=None,  # keep_alive does it, with messages that browsers' clients count
+            max_queue=(64, 16),
+        )
+        self.hub = hub
+        self._state = server_state
+        self._seats: dict[str, Seat] = {}
+        self._slow: set[Seat] = set()
+        self._asked: Request
+        self._entry: tuple[Identity, LiveRoom] | None = None
+        self._user: UUID | None = None
+        self._wrote = time.monotonic()
+        self._allowance = 0.0
+        self._refilled = time.monotonic()
+
+    # -- uvicorn's contract ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """uvicorn hands the transport over."""
+        self._state.connections.add(self)
+        self.hub.all_connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The TCP connection is gone."""
+        self._state.connections.discard(self)
+        self.hub.all_connections.discard(self)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """uvicorn calls this at its end; by then the hub has drained."""
+        self.finish(Close.DRAINING)
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def live(self) -> None:
+        """From the handshake to the end."""
+        try:
+            await self.handshake(process_request=self._admit, server_header=None)
+        except ConnectionClosed:
+            return
+        if self.protocol.handshake_exc is not None or self.state is not OPEN:
+            self.transport.close()
+            return
+        metrics.SOCKETS.inc()
+        try:
+            await self._serve()
+        finally:
+            metrics.SOCKETS.dec()
+            self._leave_all()
+            code = self.close_code or 1006
+            metrics.CLOSED.labels(str(code)).inc()
+
+    async def _admit(self, _connection: ServerConnection, request: HttpRequest) -> Response | None:
+        """What can be refused is refused before the upgrade: stock clients come back at once after any close."""
+        headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        secure = headers.get("x-forwarded-proto") == "https" and self._peer() in self.hub.settings.trusted_proxies
+        self._asked = asked = Request(request.path, headers, secure)
+        try:
+            status = await self._judge(asked)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+        if status is None:
+            return None
+        metrics.REFUSED.labels(str(int(status))).inc()
+        extra = {"Retry-After": "2"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+        body = f"{status.phrase}\n".encode()
+        fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), "Connection": "close"}
+        return Response(int(status), status.phrase, Headers({**fields, **extra}), body)
+
+    def _peer(self) -> str:
+        address = self.remote_address
+        return str(address[0]) if address else ""
+
+    async def _judge(self, asked: Request) -> HTTPStatus | None:  # noqa: PLR0911 -- a list of reasons to say no
+        hub = self.hub
+        if hub.draining:
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        if asked.place.rstrip("/") == "/collab":
+            return None  # decides in band
+        found = _ONE.fullmatch(asked.place)
+        if found is None:
+            return HTTPStatus.NOT_FOUND
+        uses_cookie = "authorization" not in asked.headers and "ticket" not in asked.query and bool(asked.cookie)
+        if uses_cookie and not hub.door.origin_allowed(asked):
+            return HTTPStatus.FORBIDDEN
+        identity = await hub.door.identify(asked)
+        if identity is None:
+            return HTTPStatus.UNAUTHORIZED
+        grant = await hub.door.grant(identity, found[1])
+        if grant is None:
+            return HTTPStatus.NOT_FOUND
+        if not self._count(identity.user_id):
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        try:
+            room = await hub.rooms.enter(grant)
+        except RoomUnavailableError:
+            self._uncount()
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        epoch = asked.query.get("epoch")
+        if epoch is not None and epoch != str(room.epoch):
+            self._uncount()
+            return HTTPStatus.CONFLICT
+        self._entry = (identity, room)
+        self._writes = may_write(grant)
+        return None
+
+    def _count(self, user: UUID) -> bool:
+        """One more socket of this user, when that is allowed."""
+        held = self.hub.per_user.get(user, 0)
+        if self.hub.settings.limits == "on" and held >= self.hub.settings.sockets_per_user:
+            return False
+        self.hub.per_user[user] = held + 1
+        self._user = user
+        return True
+
+    def _uncount(self) -> None:
+        if self._user is not None:
+            held = self.hub.per_user.get(self._user, 1) - 1
+            if held > 0:
+                self.hub.per_user[self._user] = held
+            else:
+                self.hub.per_user.pop(self._user, None)
+            self._user = None
+
+    async def _serve(self) -> None:
+        structlog.contextvars.bind_contextvars(connection=str(self.id))
+        if self._entry is not None:
+            identity, room = self._entry
+            self.protocol.max_message_size = AFTER_AUTH
+            self._sit(room, identity, None, "", writes=self._writes)
+            await self._read(self._one_document)
+            return
+        try:
+            async with asyncio.timeout(AUTH_TIMEOUT_S) as patience:
+                self._patience = patience
+                await self._read(self._many_documents)
+        except TimeoutError:
+            self.finish(Close.SIGNED_OUT)
+
+    async def _read(self, handle: Callable[[bytes], Any]) -> None:
+        try:
+            async for data in self:
+                if isinstance(data, str):
+                    self.finish(Close.MALFORMED)
+                    return
+                await self._pace()
+                try:
+                    pending = handle(data)
+                except WireError:
+                    self.finish(Close.MALFORMED)
+                    return
+                if pending is not None:
+                    await pending
+        except ConnectionClosed:
+            return
+
+    async def _pace(self) -> None:
+        """R14: too fast, or the journal full, and we stop reading; nothing is ever dropped."""
+        if self.hub.journal.full and not await self.hub.journal.has_room(JOURNAL_PATIENCE_S):
+            self.finish(Close.STORAGE)
+            return
+        settings = self.hub.settings
+        if settings.limits == "off":
+            return
+        now = time.monotonic()
+        rate = settings.messages_per_second
+        self._allowance = min(rate * 10.0, self._allowance + (now - self._refilled) * rate)
+        self._refilled = now
+        self._allowance -= 1.0
+        if self._allowance < -rate * 10.0:
+            await asyncio.sleep(1.0)
+
+    # -- y-websocket: one document -----------------------------------------------------------------------------------
+
+    def _one_document(self, data: bytes) -> None:
+        seat = self._seats.get("")
+        if seat is None:
+            return
+        for message in messages.decode_frame(data):
+            if seat.session.gone:
+                return
+            seat.room.receive(seat.session, message)
+
+    # -- Hocuspocus: several documents ---------------------------------------------------------------------------------
+
+    def _many_documents(self, data: bytes) -> Any:
+        if len(data) <= 1:
+            return None  # the provider's answer to a ping, or an empty frame
+        reader = Reader(data)
+        name = reader.string()
+        message = messages.decode(reader, hocuspocus=True)
+        seat = self._seats.get(name)
+        if isinstance(message, messages.Token):
+            return self._authenticate(name, message.token)
+        if seat is None:
+            return self._hold_back(name, message)
+        if isinstance(message, messages.Leave):
+            self._unsit(seat)
+            return None
+        seat.room.receive(seat.session, message)
+        return None
+
+    def _hold_back(self, name: str, message: messages.Message) -> None:
+        """Nothing is heard for a document that was not opened; a message that was sent after a refusal is no offence."""
+        del name, message
+
+    async def _authenticate(self, name: str, token: str) -> None:
+        diagram = name.partition("\0")[0]
+        hub = self.hub
+        if name in self._seats:
+            await self._refresh(self._seats[name], token, diagram)
+            return
+        try:
+            identity = await hub.door.identify_in_band(token, self._asked)
+            grant = None if identity is None else await hub.door.grant(identity, diagram)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            self.finish(Close.STORAGE)
+            return
+        if identity is None or grant is None or len(self._seats) >= DOCUMENTS_A_SOCKET:
+            self.write(messages.address(name) + messages.denied("permission-denied"))
+            return
+        if self._user is None and not self._count(identity.user_id):
+            self.finish(Close.OVERLOADED)
+            return
+        try:
+            room = await hub.rooms.enter(grant)
+        except RoomUnavailableError:
+            self.finish(Close.STORAGE)
+            return
+        if self.state is not OPEN:
+            return
+        self.protocol.max_message_size = AFTER_AUTH
+        self._patience.reschedule(None)
+        self.write(messages.address(name) + messages.granted(writes=may_write(grant)))
+        self._sit(room, identity, name, name, writes=may_write(grant))
+        if hub.journal.trouble:
+            self._seats[name].tell({"event": "storage", "diagram": diagram, "ok": False})
+
+    async def _refresh(self, seat: Seat, token: str, diagram: str) -> None:
+        """A new token on an open document: the same person goes on with it, anybody else is refused."""
+        identity = await self.hub.door.identify_in_band(token, self._asked)
+        grant = None if identity is None else await self.hub.door.grant(identity, diagram)
+        if identity is None or grant is None or identity.user_id != seat.identity.user_id:
+            self.write(messages.address(seat.name or "") + messages.denied("permission-denied"))
+            return
+        seat.identity = identity
+        self.write(messages.address(seat.name or "") + messages.granted(writes=seat.session.writes))
+
+    # -- seats -------------------------------------------------------------------------------------------------------
+
+    def _sit(self, room: LiveRoom, identity: Identity, name: str | None, key: str, *, writes: bool) -> None:
+        seat = Seat(self, room, identity, name)
+        self._seats[key] = seat
+        dialect = Dialect.YWS if name is None else Dialect.HOCUSPOCUS
+        seat.session = room.join(person_of(identity), dialect, seat, writes=writes)
+
+    def _unsit(self, seat: Seat) -> None:
+        self._slow.discard(seat)
+        self._seats.pop(seat.name or "", None)
+        seat.room.leave(seat.session)
+
+    def unseat(self, seat: Seat, code: Close) -> None:
+        """A room ended a session: the socket goes with it, unless it carries other documents."""
+        self._seats.pop(seat.name or "", None)
+        self._slow.discard(seat)
+        if seat.name is not None and self._seats and code in (Close.GONE, Close.NO_RIGHT, Close.EPOCH, Close.TOO_LARGE):
+            self.write(messages.address(seat.name) + messages.closed(code.reason))
+            return
+        self.finish(code)
+
+    def _leave_all(self) -> None:
+        for seat in list(self._seats.values()):
+            self._unsit(seat)
+        self._uncount()
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the reader."""
+        return self.transport.get_write_buffer_size()
+
+    def write(self, payload: bytes) -> None:
+        """One binary frame, at once; the transport keeps what the reader does not take."""
+        if self.protocol.state is OPEN and not self.transport.is_closing():
+            self._wrote = time.monotonic()
+            self.transport.write(frame(payload))
+
+    def watch(self, seat: Seat) -> None:
+        """This seat waits for the buffer to drain."""
+        self._slow.add(seat)
+
+    def resume_writing(self) -> None:
+        """The transport's buffer is low again."""
+        super().resume_writing()
+        self._let_catch_up()
+
+    def _let_catch_up(self) -> None:
+        if self._slow and self.buffered <= DRAINED:
+            for seat in list(self._slow):
+                self._slow.discard(seat)
+                seat.drained()
+
+    def keep_alive(self, now: float) -> None:
+        """Stock clients hang up when nothing comes for 30 s; readers that never drain are let go."""
+        self._let_catch_up()
+        if any(seat.slow_since is not None and now - seat.slow_since > SLOW_TIMEOUT_S for seat in self._slow):
+            self.finish(Close.SLOW)
+        elif now - self._wrote >= KEEPALIVE_S and self.state is OPEN and not self._slow:
+            self.write(bytes((messages.PING,)) if self._entry is None else messages.NOTHING_NEW)
+
+    def finish(self, code: Close) -> None:
+        """Closes the socket with a code, without waiting for anybody."""
+        if self.protocol.state is not OPEN:
+            return
+        self._leave_all()
+        self.protocol.send_close(int(code), code.reason)
+        self.send_data()
+        # A client that never answers the close would hold the connection: the transport goes after a while.
+        self.loop.call_later(2.0, self.transport.abort)
