@@ -39,7 +39,11 @@ class Database:
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """A database for the length of a `with` block."""
         engine = create_async_engine(
-            driver_url(url), pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_timeout=POOL_WAIT_S, pool_pre_ping=False
+            driver_url(url),
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=POOL_WAIT_S,
+            pool_pre_ping=False,
         )
         try:
             yield cls(engine)

@@ -96,14 +96,14 @@ async def page(
     if after is not None:
         where.append("(d.updated_at, d.id) < (:after_at, :after_id)")
         values["after_at"], values["after_id"] = after
-    query = f"SELECT {_COLUMNS} WHERE {' AND '.join(where)} ORDER BY d.updated_at DESC, d.id DESC LIMIT :limit"  # noqa: S608 -- only constants above
+    query = f"SELECT {_COLUMNS} WHERE {' AND '.join(where)} ORDER BY d.updated_at DESC, d.id DESC LIMIT :limit"
     async with db.transaction(user=user_id, org=org_id, read_only=True) as conn:
         return await _summaries(conn, (await conn.execute(text(query), values)).all())
 
 
 async def summary(conn: Connection, org_id: UUID, diagram_id: UUID) -> Summary:
     """One diagram, inside a transaction of its organization."""
-    query = text(f"SELECT {_COLUMNS} WHERE d.org_id = :org AND d.id = :id")  # noqa: S608 -- constants
+    query = text(f"SELECT {_COLUMNS} WHERE d.org_id = :org AND d.id = :id")
     rows = (await conn.execute(query, {"org": org_id, "id": diagram_id})).all()
     (found,) = await _summaries(conn, rows)
     return found
@@ -175,7 +175,7 @@ async def change(db: Database, grant: Grant, wanted: Change, *, request_id: str 
             sets = ", ".join(f"{column} = :{column}" for column in changed)
             await conn.execute(
                 text(
-                    f"UPDATE colane.diagrams SET {sets}, updated_at = now(), updated_by = :user"  # noqa: S608 -- column names above
+                    f"UPDATE colane.diagrams SET {sets}, updated_at = now(), updated_by = :user"
                     " WHERE org_id = :org AND id = :id"
                 ),
                 {**changed, "user": grant.user_id, "org": grant.org_id, "id": grant.diagram_id},
@@ -248,4 +248,30 @@ async def _account(
         metadata=metadata,
         diagram_id=grant.diagram_id,
         request_id=request_id,
+    )
+
+
+async def insert(
+    conn: Connection,
+    org_id: UUID,
+    diagram_id: UUID,
+    user_id: UUID,
+    title: str,
+    project_id: UUID | None,
+    visibility: str,
+) -> None:
+    """The row of a new diagram; its log and first version follow in the same transaction."""
+    await conn.execute(
+        text(
+            "INSERT INTO colane.diagrams (org_id, id, project_id, title, visibility, created_by, updated_by)"
+            " VALUES (:org, :id, :project, :title, :visibility, :user, :user)"
+        ),
+        {
+            "org": org_id,
+            "id": diagram_id,
+            "project": project_id,
+            "title": title,
+            "visibility": visibility,
+            "user": user_id,
+        },
     )

@@ -287,5 +287,5 @@ def _prepare(running: Running) -> None:
     )
     running.sql(
         f"{roles}\nSELECT 'CREATE DATABASE colane OWNER colane_owner' "
-        "WHERE NOT EXISTS (SELECT 1 FROM pg_database WHERE datname = 'colane') \\gexec\n"  # noqa: S608 -- names of our own
+        "WHERE NOT EXISTS (SELECT 1 FROM pg_database WHERE datname = 'colane') \\gexec\n"
     )

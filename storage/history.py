@@ -46,7 +46,7 @@ _COLUMNS = (
 async def page(db: Database, grant: Grant, *, before: int | None, limit: int) -> list[Version]:
     """Up to `limit` kept versions older than `before`, newest first."""
     query = text(
-        f"SELECT {_COLUMNS} AND evicted_at IS NULL AND (CAST(:before AS int) IS NULL OR version < :before)"  # noqa: S608 -- constants
+        f"SELECT {_COLUMNS} AND evicted_at IS NULL AND (CAST(:before AS int) IS NULL OR version < :before)"
         " ORDER BY version DESC LIMIT :limit"
     )
     async with db.transaction(user=grant.user_id, org=grant.org_id, read_only=True) as conn:
@@ -56,7 +56,7 @@ async def page(db: Database, grant: Grant, *, before: int | None, limit: int) ->
 
 async def inside(conn: Connection, grant: Grant, version: int) -> Version | None:
     """One version, inside a transaction of its organization."""
-    query = text(f"SELECT {_COLUMNS} AND version = :version")  # noqa: S608 -- constants
+    query = text(f"SELECT {_COLUMNS} AND version = :version")
     rows = (await conn.execute(query, {"org": grant.org_id, "diagram": grant.diagram_id, "version": version})).all()
     found = await _versions(conn, rows)
     return found[0] if found else None
@@ -80,7 +80,8 @@ async def head(db: Database, grant: Grant) -> int:
 
 async def xml(db: Database, grant: Grant, version: int) -> bytes | None:
     """The text of a version; None when it is not kept, or never was."""
-    return await _column(db, grant, version, "xml")
+    found = await _column(db, grant, version, "xml")
+    return None if found is None else bytes(found)
 
 
 async def thumbnail(db: Database, grant: Grant, version: int) -> str | None:
@@ -91,7 +92,7 @@ async def thumbnail(db: Database, grant: Grant, version: int) -> str | None:
 
 async def _column(db: Database, grant: Grant, version: int, column: str) -> Any:
     query = text(
-        f"SELECT {column} FROM colane.versions WHERE org_id = :org AND diagram_id = :diagram AND version = :version"  # noqa: S608 -- a constant of ours
+        f"SELECT {column} FROM colane.versions WHERE org_id = :org AND diagram_id = :diagram AND version = :version"
         " AND evicted_at IS NULL"
     )
     async with db.transaction(user=grant.user_id, org=grant.org_id, read_only=True) as conn:
@@ -120,7 +121,7 @@ async def change(
             sets = ", ".join(f"{column} = :{column}" for column in changed)
             done = await conn.execute(
                 text(
-                    f"UPDATE colane.versions SET {sets} WHERE org_id = :org AND diagram_id = :diagram"  # noqa: S608 -- column names above
+                    f"UPDATE colane.versions SET {sets} WHERE org_id = :org AND diagram_id = :diagram"
                     " AND version = :version AND evicted_at IS NULL"
                 ),
                 {**values, **changed},

@@ -29,7 +29,7 @@ async def of(db: Database, user_id: UUID, org_id: UUID) -> list[Project]:
     """The projects of an organization, by name."""
     async with db.transaction(user=user_id, org=org_id, read_only=True) as conn:
         rows = await conn.execute(
-            text(f"SELECT {_COLUMNS} FROM colane.projects WHERE org_id = :org ORDER BY name, id"),  # noqa: S608 -- constants
+            text(f"SELECT {_COLUMNS} FROM colane.projects WHERE org_id = :org ORDER BY name, id"),
             {"org": org_id},
         )
         return [Project(row.id, row.org_id, row.name, row.created_at) for row in rows]
@@ -58,7 +58,7 @@ async def make(db: Database, user_id: UUID, org_id: UUID, name: str, *, request_
         made = await conn.execute(
             text(
                 "INSERT INTO colane.projects (org_id, name, created_by) VALUES (:org, :name, :user)"
-                f" RETURNING {_COLUMNS}"  # noqa: S608 -- constants
+                f" RETURNING {_COLUMNS}"
             ),
             {"org": org_id, "name": name, "user": user_id},
         )
@@ -73,7 +73,7 @@ async def rename(
     """Another name for a project."""
     async with db.transaction(user=user_id, org=org_id) as conn:
         done = await conn.execute(
-            text(f"UPDATE colane.projects SET name = :name WHERE org_id = :org AND id = :id RETURNING {_COLUMNS}"),  # noqa: S608 -- constants
+            text(f"UPDATE colane.projects SET name = :name WHERE org_id = :org AND id = :id RETURNING {_COLUMNS}"),
             {"org": org_id, "id": project_id, "name": name},
         )
         row = done.one()

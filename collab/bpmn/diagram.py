@@ -205,3 +205,27 @@ def _rendered(seen: repair.View) -> Rendered:
         repairs=[asdict(one) for one in seen.repairs],
         thumbnail=svg.draw(tree),
     )
+
+
+def conflict(base: bytes, yours: bytes, theirs: bytes) -> dict[str, Any]:
+    """What two texts changed in a common base, and where both changed the same thing to different values."""
+    mine = {(d.element, d.property): d for d in differences(base, yours)}
+    others = {(d.element, d.property): d for d in differences(base, theirs)}
+    both = [
+        {"element": key[0], "property": key[1], "base": d.base, "yours": d.value, "theirs": others[key].value}
+        for key, d in mine.items()
+        if key in others and others[key].value != d.value
+    ]
+    gone = {d.element for d in others.values() if d.property == "element" and d.value is None}
+    gone |= {d.element for d in mine.values() if d.property == "element" and d.value is None}
+    crossing = any(d.element in gone and d.property != "element" for d in (*mine.values(), *others.values()))
+    return {
+        "auto_mergeable": not both and not crossing,
+        "yours": [_told(d) for d in mine.values()],
+        "theirs": [_told(d) for d in others.values()],
+        "both": both,
+    }
+
+
+def _told(one: Difference) -> dict[str, Any]:
+    return {"element": one.element, "property": one.property, "base": one.base, "value": one.value}

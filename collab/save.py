@@ -1,0 +1,262 @@
+"""Commands on a diagram's content: create, save, restore, and the live text. A save is just another edit.
+
+It takes the live document from what it shows to what was sent, appends that difference to the log like any editor's
+update, and writes a version beside it, in one short transaction. Live edits newer than the head become a version first,
+so nothing is overwritten because a timer had not run yet.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+
+from collab import checkpoint
+from collab.bpmn import diagram
+from collab.bpmn.diagram import Edited
+from collab.checkpoint import MovedError, Who, at_rest, unmoved
+from collab.workshop import Workshop
+from storage import audit, diagrams, notices, outbox, updates, versions
+from storage.access import Grant
+from storage.database import Connection, Database
+from storage.idempotency import Once
+from storage.updates import Append, Stored, UpdateLog
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new diagram."""
+
+    diagram_id: UUID
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a save did. `xml` is the stored text when it is not what was sent."""
+
+    version: int
+    unchanged: bool
+    merged: bool = False
+    kept: list[Any] = field(default_factory=list)
+    repairs: list[dict[str, Any]] = field(default_factory=list)
+    xml: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The committed live state."""
+
+    xml: bytes
+    version: int
+    seq: int
+
+
+class VersionConflict(Exception):  # noqa: N818 -- the contract's word
+    """The base is not the head any more. Carries what the one who saves needs to sort it out; nothing was written."""
+
+    def __init__(
+        self, base_version: int, head: versions.Head, updated_by: UUID | None, conflict: dict[str, Any] | None
+    ) -> None:
+        super().__init__(f"the diagram is at version {head.version}, the text is based on {base_version}")
+        self.base_version = base_version
+        self.current_version = head.version
+        self.updated_at: datetime = head.created_at
+        self.updated_by = updated_by
+        self.conflict = conflict
+
+
+def new_client_id() -> int:
+    """A Yjs client id for one write of the server's; the browser's own are 32 bits, so they never meet."""
+    return (1 << 32) + secrets.randbits(51)
+
+
+async def create(
+    db: Database,
+    workshop: Workshop,
+    *,
+    org_id: UUID,
+    user_id: UUID,
+    title: str | None,
+    xml: bytes | None,
+    charset: str | None = None,
+    project_id: UUID | None = None,
+    visibility: str = "org",
+    request_id: str | None = None,
+    once: Once | None = None,
+) -> Created:
+    """A diagram from a file, or an empty one with a title. Raises the errors of collab.bpmn.errors."""
+    client = new_client_id()
+    text = xml if xml is not None else diagram.blank(title or "Untitled")
+    imported = await workshop.do(diagram.from_xml, text, charset, client)
+    rendered = imported.rendered
+    named = title or rendered.summary["title"] or "Untitled"
+    made = Created(uuids.uuid7())
+    who = Who(org_id, made.diagram_id, user_id)
+    kind = "import" if xml is not None else "manual"
+    async with db.transaction(user=user_id, org=org_id) as conn:
+        if once is not None:
+            await once.enter(conn)
+        await diagrams.insert(conn, org_id, made.diagram_id, user_id, named, project_id, visibility)
+        await updates.begin(conn, org_id, made.diagram_id)
+        await updates.append_in(conn, Append(org_id, made.diagram_id, 1, imported.update, user_id, client), 1)
+        await checkpoint.write(
+            conn, who, rendered, imported.verbatim, 1, 1, 1, kind=kind, message=None, authors=[user_id]
+        )
+        await outbox.add(conn, org_id=org_id, aggregate=made.diagram_id, event="diagram.create",
+                         payload={"title": named, "version": 1}, request_id=request_id)  # fmt: skip
+        if once is not None:
+            await once.leave(conn, made)
+        await audit.record(
+            conn, org_id=org_id, actor=user_id, action="diagram.create", resource=f"diagram:{made.diagram_id}",
+            metadata={"title": named, "kind": kind}, diagram_id=made.diagram_id, request_id=request_id,
+        )  # fmt: skip
+    return made
+
+
+async def live(db: Database, log: UpdateLog, workshop: Workshop, grant: Grant) -> Live:
+    """The text of what is committed now, whether it is a version already or not."""
+    stored = await log.load(grant.org_id, grant.diagram_id)
+    async with db.transaction(user=grant.user_id, org=grant.org_id, read_only=True) as conn:
+        head = await versions.head(conn, grant.org_id, grant.diagram_id)
+        if head is not None and (head.epoch, head.seq) == (stored.epoch, stored.seq):
+            text = await versions.base_text(conn, grant.org_id, grant.diagram_id, head.version)
+            if text is not None:
+                return Live(text, head.version, stored.seq)
+    xml = await workshop.do(diagram.text, stored.updates)
+    return Live(xml, head.version if head is not None else 0, stored.seq)
+
+
+async def save(
+    db: Database,
+    log: UpdateLog,
+    workshop: Workshop,
+    *,
+    grant: Grant,
+    xml: bytes,
+    charset: str | None = None,
+    base: int,
+    base_seq: int | None = None,
+    message: str | None = None,
+    request_id: str | None = None,
+    once: Once | None = None,
+) -> Saved:
+    """A text on top of the version it is based on. Raises VersionConflict and the errors of collab.bpmn.errors."""
+    who = Who(grant.org_id, grant.diagram_id, grant.user_id)
+    attempt = 0
+    while True:
+        try:
+            async with at_rest(db, log, who, attempt) as (stored, held):
+                edited = await workshop.do(diagram.edit_towards, stored.updates, xml, charset, new_client_id())
+                head = await _head(db, who)
+                fresh = (head.epoch, head.seq) == (stored.epoch, stored.seq)
+                on_live = base_seq is not None and (base, base_seq) == (head.version, stored.seq)
+                if fresh or on_live:
+                    if edited.update is None:
+                        return Saved(head.version, unchanged=True)
+                    if base == head.version and (base_seq is None or on_live or base_seq == head.seq):
+                        return await _write(
+                            db, who, stored, held, edited, head,
+                            kind="manual", message=message, request_id=request_id, once=once,
+                        )  # fmt: skip
+                    raise await _conflict(db, workshop, who, base, head, xml)
+        except MovedError:
+            attempt += 1
+            continue
+        # Live edits newer than the head: they become a version, and then the base is looked at again.
+        await checkpoint.make(db, log, workshop, who, request_id=request_id)
+
+
+async def restore(
+    db: Database,
+    log: UpdateLog,
+    workshop: Workshop,
+    *,
+    grant: Grant,
+    version: int,
+    request_id: str | None = None,
+    once: Once | None = None,
+) -> Saved:
+    """An older version as the newest; open editors get it as an edit."""
+    who = Who(grant.org_id, grant.diagram_id, grant.user_id)
+    async with db.transaction(user=grant.user_id, org=grant.org_id, read_only=True) as conn:
+        text = await versions.base_text(conn, grant.org_id, grant.diagram_id, version)
+    if text is None:
+        raise LookupError(f"the text of version {version} is not kept")
+    await checkpoint.make(db, log, workshop, who, request_id=request_id)
+    attempt = 0
+    while True:
+        try:
+            async with at_rest(db, log, who, attempt) as (stored, held):
+                edited = await workshop.do(diagram.edit_towards, stored.updates, text, None, new_client_id())
+                head = await _head(db, who)
+                if edited.update is None:
+                    return Saved(head.version, unchanged=True)
+                return await _write(
+                    db, who, stored, held, edited, head,
+                    kind="restore", message=f"Version {version} restored", request_id=request_id, once=once,
+                )  # fmt: skip
+        except MovedError:
+            attempt += 1
+
+
+async def _head(db: Database, who: Who) -> versions.Head:
+    async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
+        head = await versions.head(conn, who.org_id, who.diagram_id)
+    if head is None:
+        raise updates.UnknownDiagramError(f"there is no diagram {who.diagram_id}")
+    return head
+
+
+async def _write(
+    db: Database,
+    who: Who,
+    stored: Stored,
+    held: Connection | None,
+    edited: Edited,
+    head: versions.Head,
+    *,
+    kind: str,
+    message: str | None,
+    request_id: str | None,
+    once: Once | None,
+) -> Saved:
+    """One short transaction: update, version, audit, outbox, and the news for open rooms."""
+    assert edited.update is not None
+    rendered = edited.rendered
+    number, seq = head.version + 1, stored.seq + 1
+    text = edited.verbatim if edited.exact else rendered.xml
+    saved = Saved(number, unchanged=False, repairs=rendered.repairs, xml=None if edited.exact else rendered.xml)
+    async with unmoved(db, who, stored, held) as conn:
+        if once is not None:
+            await once.enter(conn)
+        now = await versions.head(conn, who.org_id, who.diagram_id)
+        if now is None or now.version != head.version:
+            raise MovedError
+        append = Append(who.org_id, who.diagram_id, stored.epoch, edited.update, who.user_id)
+        await updates.append_in(conn, append, seq)
+        await checkpoint.write(
+            conn, who, rendered, text, number, stored.epoch, seq,
+            kind=kind, message=message, authors=[who.user_id] if who.user_id else [],
+        )  # fmt: skip
+        await notices.notify(conn, {"event": "log", "org": str(who.org_id), "diagram": str(who.diagram_id), "seq": seq})
+        await checkpoint.tell(conn, who, number, kind, request_id)
+        if once is not None:
+            await once.leave(conn, saved)
+        action = "diagram.restore" if kind == "restore" else "diagram.save"
+        await checkpoint.account(conn, who, action, number, kind, rendered, request_id)
+    return saved
+
+
+async def _conflict(
+    db: Database, workshop: Workshop, who: Who, base: int, head: versions.Head, xml: bytes
+) -> VersionConflict:
+    async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
+        before = await versions.base_text(conn, who.org_id, who.diagram_id, base) if base else None
+        current = await versions.base_text(conn, who.org_id, who.diagram_id, head.version)
+    conflict = None
+    if before is not None and current is not None:
+        conflict = await workshop.do(diagram.conflict, before, xml, current)
+    return VersionConflict(base, head, head.created_by, conflict)

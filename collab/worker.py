@@ -1,0 +1,86 @@
+"""Work that nobody waits for: folds, automatic versions, and the sweeping of what has expired.
+
+One process beside the server; more of them share the work by leases. Every piece is tried again on the next round, so a
+failure costs time and nothing else.
+"""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from collab import checkpoint, fold
+from collab.checkpoint import Who
+from collab.workshop import Workshop
+from storage import folds
+from storage.database import Database
+from storage.folds import Dirty
+from storage.updates import UpdateLog
+
+ROUND_S: Final = 2.0
+QUIET_S: Final = 10.0  # a diagram is folded when nobody wrote for this long,
+OVERDUE_S: Final = 60.0  # or when the oldest unfolded update has waited this long
+VERSION_MINUTES: Final = 10
+SWEEP_S: Final = 300.0
+LEASE_S: Final = 60.0
+
+_log = structlog.get_logger()
+
+
+async def run(db: Database, log: UpdateLog, workshop: Workshop) -> None:
+    """Rounds without end."""
+    holder = f"{os.getpid()}"
+    swept = float("-inf")
+    while True:
+        try:
+            await _round(db, log, workshop, holder)
+            now = asyncio.get_running_loop().time()
+            if now - swept > SWEEP_S:
+                await _sweep(db)
+                swept = now
+        except Exception:  # noqa: BLE001 -- the next round tries again
+            _log.exception("worker.round_failed")
+        await asyncio.sleep(ROUND_S)
+
+
+async def _round(db: Database, log: UpdateLog, workshop: Workshop, holder: str) -> None:
+    async with db.transaction(read_only=True) as conn:
+        waiting = await folds.dirty(conn)
+    for one in waiting:
+        if not due(one, datetime.now(UTC)):
+            continue
+        name = f"fold:{one.diagram_id}"
+        async with db.transaction() as conn:
+            if not await folds.claim(conn, name, holder, LEASE_S):
+                continue
+        try:
+            await _look_after(db, log, workshop, one)
+        except Exception:  # noqa: BLE001 -- one diagram's trouble is not the others'
+            _log.exception("worker.fold_failed", diagram=str(one.diagram_id))
+        finally:
+            async with db.transaction() as conn:
+                await folds.release(conn, name, holder)
+
+
+def due(one: Dirty, now: datetime) -> bool:
+    """Quiet for a while, or waiting for long."""
+    return (now - one.last_at).total_seconds() >= QUIET_S or (now - one.first_at).total_seconds() >= OVERDUE_S
+
+
+async def _look_after(db: Database, log: UpdateLog, workshop: Workshop, one: Dirty) -> None:
+    async with db.transaction(org=one.org_id, read_only=True) as conn:
+        behind = await folds.version_behind(conn, one.org_id, one.diagram_id, VERSION_MINUTES)
+    if behind:
+        await checkpoint.make(db, log, workshop, Who(one.org_id, one.diagram_id, None))
+    await fold.fold(db, log, workshop, one.org_id, one.diagram_id)
+
+
+async def _sweep(db: Database) -> None:
+    async with db.transaction() as conn:
+        await folds.sweep(conn)
+        everyone = await folds.organizations(conn)
+    for org_id in everyone:
+        async with db.transaction(org=org_id) as conn:
+            await folds.forget(conn, org_id)

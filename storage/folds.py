@@ -1,0 +1,169 @@
+"""Folds as they are written: a snapshot instead of the log's beginning, and what each element went through meanwhile.
+
+Used by the worker (collab/fold.py, collab/worker.py), which sees heads of all organizations and names one before it
+touches a row of it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Dirty:
+    """A diagram whose log is longer than its fold, or whose newest version is behind its log."""
+
+    org_id: UUID
+    diagram_id: UUID
+    seq: int
+    folded: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One row of an element's history."""
+
+    seq: int
+    ordinal: int
+    at: datetime
+    author: UUID | None
+    node_key: str
+    register: str
+    before: Any
+    after: Any
+
+
+_DIRTY = text(
+    "SELECT h.org_id, h.diagram_id, h.seq, h.folded, min(u.at) AS first_at, max(u.at) AS last_at"
+    " FROM colane.diagram_heads h JOIN colane.updates u ON u.org_id = h.org_id AND u.diagram_id = h.diagram_id"
+    " AND u.epoch = h.epoch AND u.seq > h.folded WHERE h.seq > h.folded"
+    " GROUP BY h.org_id, h.diagram_id, h.seq, h.folded ORDER BY min(u.at) LIMIT :limit"
+)
+_CLAIM = text(
+    "INSERT INTO colane.leases (name, holder, until) VALUES (:name, :holder, now() + make_interval(secs => :secs))"
+    " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until"
+    " WHERE colane.leases.until < now() OR colane.leases.holder = excluded.holder RETURNING name"
+)
+_SNAPSHOT = text(
+    "INSERT INTO colane.snapshots (org_id, diagram_id, epoch, seq, state) VALUES (:org, :id, :epoch, :seq, :state)"
+    " ON CONFLICT (org_id, diagram_id) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, at = now(),"
+    " state = excluded.state"
+)
+_HISTORY = text(
+    "INSERT INTO colane.element_changes (org_id, diagram_id, seq, ordinal, at, author, node_key, register, before, after)"
+    " VALUES (:org, :id, :seq, :ordinal, :at, :author, :key, :register, CAST(:before AS jsonb), CAST(:after AS jsonb))"
+    " ON CONFLICT DO NOTHING"
+)
+_TRIM = text("DELETE FROM colane.updates WHERE org_id = :org AND diagram_id = :id AND epoch = :epoch AND seq <= :seq")
+_FOLDED = text(
+    "UPDATE colane.diagram_heads SET folded = :seq WHERE org_id = :org AND diagram_id = :id AND epoch = :epoch"
+    " AND folded < :seq AND seq >= :seq"
+)
+
+
+async def dirty(conn: Connection, limit: int = 100) -> list[Dirty]:
+    """Diagrams with something to fold, the longest waiting first; over all organizations."""
+    rows = await conn.execute(_DIRTY, {"limit": limit})
+    return [Dirty(r.org_id, r.diagram_id, r.seq, r.folded, r.first_at, r.last_at) for r in rows]
+
+
+async def claim(conn: Connection, name: str, holder: str, seconds: float) -> bool:
+    """A lease on a piece of work; True when it is ours for that long."""
+    found = await conn.execute(_CLAIM, {"name": name, "holder": holder, "secs": seconds})
+    return found.scalar_one_or_none() is not None
+
+
+async def release(conn: Connection, name: str, holder: str) -> None:
+    """Gives a lease back."""
+    await conn.execute(
+        text("DELETE FROM colane.leases WHERE name = :name AND holder = :holder"), {"name": name, "holder": holder}
+    )
+
+
+async def written_by(
+    conn: Connection, org_id: UUID, diagram_id: UUID, after: int
+) -> dict[int, tuple[datetime, UUID | None]]:
+    """When and by whom each unfolded update was written: by the owner of its Yjs client id, else by who delivered it."""
+    rows = await conn.execute(
+        text(
+            "SELECT u.seq, u.at, coalesce(w.user_id, u.author) AS author FROM colane.updates u"
+            " LEFT JOIN colane.writers w ON w.org_id = u.org_id AND w.diagram_id = u.diagram_id AND w.epoch = u.epoch"
+            " AND w.client_id = u.client_id WHERE u.org_id = :org AND u.diagram_id = :id AND u.seq > :after"
+        ),
+        {"org": org_id, "id": diagram_id, "after": after},
+    )
+    return {row.seq: (row.at, row.author) for row in rows}
+
+
+async def write(
+    conn: Connection, org_id: UUID, diagram_id: UUID, epoch: int, seq: int, state: bytes, changes: Sequence[Changed]
+) -> bool:
+    """Replaces the log up to a number by a snapshot. False, and nothing written, when somebody was faster."""
+    values: dict[str, Any] = {"org": org_id, "id": diagram_id, "epoch": epoch, "seq": seq}
+    if (await conn.execute(_FOLDED, values)).rowcount != 1:
+        return False
+    await conn.execute(_SNAPSHOT, {**values, "state": state})
+    if changes:
+        await conn.execute(
+            _HISTORY,
+            [
+                {
+                    "org": org_id, "id": diagram_id, "seq": c.seq, "ordinal": c.ordinal, "at": c.at, "author": c.author,
+                    "key": c.node_key, "register": c.register, "before": json.dumps(c.before), "after": json.dumps(c.after),
+                }
+                for c in changes
+            ],
+        )  # fmt: skip
+    await conn.execute(_TRIM, values)
+    return True
+
+
+async def version_behind(conn: Connection, org_id: UUID, diagram_id: UUID, minutes: int) -> bool:
+    """Has the newest version been overtaken by edits, and is it older than so many minutes?"""
+    found = await conn.execute(
+        text(
+            "SELECT 1 FROM colane.diagrams d JOIN colane.versions v ON v.org_id = d.org_id AND v.diagram_id = d.id"
+            " AND v.version = d.version JOIN colane.diagram_heads h ON h.org_id = d.org_id AND h.diagram_id = d.id"
+            " WHERE d.org_id = :org AND d.id = :id AND d.deleted_at IS NULL AND h.seq > v.seq"
+            " AND v.created_at < now() - make_interval(mins => :minutes)"
+        ),
+        {"org": org_id, "id": diagram_id, "minutes": minutes},
+    )
+    return found.first() is not None
+
+
+async def sweep(conn: Connection) -> None:
+    """Expired sessions, tokens, links, tickets and idempotency keys go."""
+    for table in ("sessions", "tokens", "signin_links", "tickets"):
+        await conn.execute(text(f"DELETE FROM colane.{table} WHERE expires_at < now()"))
+    await conn.execute(text("DELETE FROM colane.idempotency_keys WHERE created_at < now() - interval '24 hours'"))
+
+
+async def organizations(conn: Connection) -> list[UUID]:
+    """All organizations, for sweeps that go one by one."""
+    return [row.org_id for row in await conn.execute(text("SELECT org_id FROM colane.organizations ORDER BY org_id"))]
+
+
+async def forget(conn: Connection, org_id: UUID) -> None:
+    """Inside one organization: texts of versions evicted 30 days ago, and diagrams whose time to come back is over."""
+    await conn.execute(
+        text(
+            "UPDATE colane.versions SET xml = NULL WHERE org_id = :org AND xml IS NOT NULL"
+            " AND evicted_at < now() - interval '30 days'"
+        ),
+        {"org": org_id},
+    )
+    await conn.execute(text("DELETE FROM colane.diagrams WHERE org_id = :org AND purge_at < now()"), {"org": org_id})
+    await conn.execute(
+        text("DELETE FROM colane.element_changes WHERE org_id = :org AND at < now() - interval '12 months'"),
+        {"org": org_id},
+    )
