@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass, field
 
+from collab.journal import Journal
 from collab.rooms import Rooms
 from collab.workshop import Workshop
 from storage.database import Database
@@ -32,4 +33,5 @@ class Resources:
     workshop: Workshop
     rooms: Rooms
     notices: Notices
+    journal: Journal
     health: Health

@@ -88,7 +88,8 @@ def _candidates(chosen: Path | None) -> Iterator[Path]:
 # -- how a child gives up root and follows its parent ----------------------------------------------------------------
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For a child, between fork and exec: the kernel ends it when its parent ends, however that happens."""
     if sys.platform == "linux":
         # SIGINT is PostgreSQL's "fast shutdown": clean, without waiting for clients.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
@@ -152,17 +153,17 @@ def _environment() -> dict[str, str]:
 
 def _dropping(folder: Path) -> _Dropping:
     if os.geteuid() != 0:
-        return _Dropping(_die_with_parent)
+        return _Dropping(die_with_parent)
     if _namespaces_work():
 
         def both() -> None:
             _in_user_namespace()
-            _die_with_parent()
+            die_with_parent()
 
         return _Dropping(both)
     nobody = pwd.getpwnam("nobody")
     shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    return _Dropping(_die_with_parent, "nobody")
+    return _Dropping(die_with_parent, "nobody")
 
 
 # -- the server ------------------------------------------------------------------------------------------------------

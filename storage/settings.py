@@ -4,6 +4,7 @@ The only place that reads the environment. `colane.py` makes it and hands it dow
 COLANE_<FIELD>, but for the few that the world has named already (DATABASE_URL, REDIS_URL, SENTRY_DSN).
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -92,3 +93,8 @@ class Settings(BaseSettings):
     def trusted_proxies(self) -> frozenset[str]:
         """Peers whose forwarding headers count."""
         return frozenset(part.strip() for part in self.proxies.split(",") if part.strip())
+
+    @staticmethod
+    def environment() -> dict[str, str]:
+        """What a child process inherits."""
+        return dict(os.environ)

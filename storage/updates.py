@@ -172,6 +172,12 @@ class UpdateLog:
         moved = {item.diagram_id: seq for _, item, seq in kept}
         await conn.execute(_MOVE, org_id, list(moved), list(moved.values()))
 
+    async def switched_off(self) -> list[str]:
+        """Which of the settings that make a commit survive a crash are off."""
+        async with self._pool.acquire() as conn:
+            values = {name: await conn.fetchval(f"SHOW {name}") for name in ("fsync", "full_page_writes")}
+        return [name for name, value in values.items() if value != "on"]
+
     async def load(self, org_id: UUID, diagram_id: UUID) -> Stored:
         """The whole document. Raises UnknownDiagramError, LoadError when rows are missing, and the driver's errors."""
         async with self._pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):

@@ -1,0 +1,352 @@
+"""The `colane` command: composition root and command line. Knows everything; nobody knows it.
+
+`serve` opens the parts in their order (database, log, notices, workshop, journal, rooms, sockets, REST), starts a worker
+beside itself, and on SIGTERM takes them down in reverse: new work is refused, what was accepted is committed, everybody is
+sent away politely. Exit code 0 means that nothing acknowledged or handed in was lost.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from storage.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from api.resources import Resources
+    from storage.embedded import Running
+
+ROOT: Final = Path(__file__).resolve().parent
+WORKER_PAUSE_S: Final = 1.0
+READY_TIMEOUT_S: Final = 30.0
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+bpmn = typer.Typer(no_args_is_help=True, help="Work on BPMN files without a server.")
+app.add_typer(bpmn, name="bpmn")
+
+
+# -- serve ------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+    data: Annotated[Path | None, typer.Option(help="folder for the embedded database")] = None,
+) -> None:
+    """Start everything: database, server and worker."""
+    given = {"host": host, "port": port, "data": data}
+    settings = _settings({name: value for name, value in given.items() if value is not None})
+    with _database(settings) as urls:
+        code = _loop(_serve(settings, urls))
+    raise typer.Exit(code)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    try:
+        return Settings(**given)
+    except (ValidationError, SettingsError) as error:
+        typer.echo(f"colane: the settings do not fit: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _loop(work: Any) -> int:
+    """Runs a coroutine to its end on the fastest loop there is."""
+    try:
+        import uvloop  # noqa: PLC0415
+
+        factory = uvloop.new_event_loop
+    except ImportError:
+        factory = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return int(runner.run(work) or 0)
+
+
+class Urls:
+    """Where the database is, by who signs in, and the embedded server behind it, if there is one."""
+
+    def __init__(self, application: str, worker: str, owner: str | None, embedded: "Running | None") -> None:
+        self.app, self.worker, self.owner, self.embedded = application, worker, owner, embedded
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Urls]:
+    """The database of the settings, migrated; an embedded one when none is named."""
+    from storage.embedded import EmbeddedError, embedded  # noqa: PLC0415
+    from storage.migrations import upgrade  # noqa: PLC0415
+
+    if settings.database_url:
+        if settings.owner_url:
+            upgrade(settings.owner_url)
+        yield Urls(settings.database_url, settings.worker_url or settings.database_url, settings.owner_url, None)
+        return
+    try:
+        with embedded(settings.data, pg_bin=settings.pg_bin) as running:
+            urls = Urls(*(running.url(f"colane_{who}") for who in ("app", "worker", "owner")), running)
+            upgrade(running.url("colane_owner"))
+            yield urls
+    except EmbeddedError as error:
+        typer.echo(f"colane: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _serve(settings: Settings, urls: Urls) -> int:
+    from api import app as rest  # noqa: PLC0415
+    from api import health, telemetry  # noqa: PLC0415
+    from api.resources import Health  # noqa: PLC0415
+    from collab.socket import connection_class  # noqa: PLC0415
+
+    telemetry.configure(settings)
+    state = Health()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    async with AsyncExitStack() as stack:
+        resources, hub = await _open(stack, settings, urls, state)
+        if settings.mode == "production":
+            await _refuse_forgetful(resources)
+        group = await stack.enter_async_context(_ended_with_us())
+        group.create_task(health.watch(resources))
+        group.create_task(hub.keep_alive())
+        group.create_task(_worker(settings, urls))
+        server = _uvicorn(settings, rest.build(resources), connection_class(hub))
+        serving = group.create_task(server.serve())
+        await _until_ready(server, state)
+        await _greet(settings, urls, resources)
+        await asyncio.wait([group.create_task(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
+        state.draining = True
+        await hub.drain()
+        clean = await resources.journal.drained(2.0)
+        server.should_exit = True
+        await serving
+        return 0 if clean and stopping.is_set() else 1
+
+
+@asynccontextmanager
+async def _ended_with_us() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose endless tasks end with the block."""
+    async with asyncio.TaskGroup() as group:
+        tasks: list[asyncio.Task[Any]] = []
+        make = group.create_task
+
+        def create(work: Any, **more: Any) -> asyncio.Task[Any]:
+            task = make(work, **more)
+            tasks.append(task)
+            return task
+
+        group.create_task = create  # type: ignore[method-assign]
+        try:
+            yield group
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: Any) -> tuple["Resources", Any]:
+    """The parts in their order; closed in reverse by the stack."""
+    from api.resources import Resources  # noqa: PLC0415
+    from collab import checkpoint  # noqa: PLC0415
+    from collab.door import Door  # noqa: PLC0415
+    from collab.journal import Journal  # noqa: PLC0415
+    from collab.rooms import Rooms  # noqa: PLC0415
+    from collab.socket import Hub  # noqa: PLC0415
+    from collab.workshop import Workshop  # noqa: PLC0415
+    from storage.database import Database  # noqa: PLC0415
+    from storage.notices import Notices  # noqa: PLC0415
+    from storage.updates import UpdateLog  # noqa: PLC0415
+
+    db = await stack.enter_async_context(Database.open(urls.app))
+    log = await stack.enter_async_context(UpdateLog.open(urls.app))
+    workshop = await stack.enter_async_context(Workshop.open())
+    journal = await stack.enter_async_context(Journal.open(log))
+    notices = await stack.enter_async_context(Notices.open(urls.app))
+    rooms = await stack.enter_async_context(Rooms.open(log, journal, notices))
+
+    async def version_when_idle(org_id: Any, diagram_id: Any) -> None:
+        await checkpoint.make(db, log, workshop, checkpoint.Who(org_id, diagram_id, None))
+
+    rooms.on_idle = version_when_idle
+    hub = Hub(settings, Door(db, settings), rooms, journal)
+    resources = Resources(
+        settings=settings,
+        db=db,
+        log=log,
+        workshop=workshop,
+        rooms=rooms,
+        notices=notices,
+        journal=journal,
+        health=state,
+    )
+    return resources, hub
+
+
+async def _refuse_forgetful(resources: "Resources") -> None:
+    """Acknowledged means on disk: a database that does not flush cannot promise it."""
+    off = await resources.log.switched_off()
+    if off:
+        raise SystemExit(f"colane: PostgreSQL runs with {', '.join(off)} off; production mode does not start on it")
+
+
+def _uvicorn(settings: Settings, application: Any, ws: Any) -> "uvicorn.Server":
+    import uvicorn  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        """Leaves the signals to us: sockets are drained before the server is told to go."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        application, host=settings.host, port=settings.port, ws=ws, log_config=None, access_log=False, lifespan="off",
+        server_header=False, timeout_graceful_shutdown=3, timeout_keep_alive=30, proxy_headers=False,
+    )  # fmt: skip
+    return Server(config)
+
+
+async def _until_ready(server: "uvicorn.Server", state: Any) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while not (server.started and state.ready):
+        if time.monotonic() > deadline or server.should_exit:
+            raise SystemExit("colane: the server did not become ready; the log above says why")
+        await asyncio.sleep(0.01)
+
+
+async def _greet(settings: Settings, urls: Urls, resources: "Resources") -> None:
+    """The only lines on stdout."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 -- compared, not bound
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    lines = []
+    if urls.embedded is not None:
+        from collab import demo  # noqa: PLC0415
+
+        preset = settings.token.get_secret_value() if settings.token else None
+        welcome = await demo.welcome(resources.db, resources.workshop, ROOT / "collab" / "samples", preset)
+        if settings.on_loopback:
+            lines = [
+                f"Sign in once with {url}/signin/{welcome.link}",
+                f"curl -H 'Authorization: Bearer {welcome.token}' {url}/api/v1/diagrams",
+            ]
+    print(f"Colane is ready at {url}", *lines, sep="\n", flush=True)  # noqa: T201 -- what the contract promises
+
+
+async def _worker(settings: Settings, urls: Urls) -> None:
+    """A worker process beside us; started again when it ends."""
+    from storage.embedded import die_with_parent  # noqa: PLC0415
+
+    environment = {**settings.environment(), "DATABASE_URL": urls.app, "COLANE_WORKER_URL": urls.worker}
+    while True:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "colane", "worker", cwd=ROOT, env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent, start_new_session=True,
+        )  # fmt: skip
+        try:
+            await child.wait()
+        except asyncio.CancelledError:
+            child.terminate()
+            await child.wait()
+            raise
+        await asyncio.sleep(WORKER_PAUSE_S)
+
+
+# -- the other commands -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def worker() -> None:
+    """One more worker: folds, automatic versions, clearing up. Needs DATABASE_URL or COLANE_WORKER_URL."""
+    settings = _settings({})
+    url = settings.worker_url or settings.database_url
+    if url is None:
+        typer.echo("colane: set COLANE_WORKER_URL; the embedded database has its worker already", err=True)
+        raise typer.Exit(2)
+    _loop(_work(settings, url))
+
+
+async def _work(settings: Settings, url: str) -> None:
+    from api import telemetry  # noqa: PLC0415
+    from collab import worker as work  # noqa: PLC0415
+    from collab.workshop import Workshop  # noqa: PLC0415
+    from storage.database import Database  # noqa: PLC0415
+    from storage.updates import UpdateLog  # noqa: PLC0415
+
+    telemetry.configure(settings)
+    running = asyncio.current_task()
+    assert running is not None
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, running.cancel)
+    try:
+        async with Database.open(url) as db, UpdateLog.open(url) as log, Workshop.open() as workshop:
+            await work.run(db, log, workshop)
+    except asyncio.CancelledError:
+        return
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database at COLANE_OWNER_URL to the newest schema."""
+    from storage.migrations import newest, upgrade  # noqa: PLC0415
+
+    settings = _settings({})
+    if settings.owner_url is None:
+        typer.echo("colane: set COLANE_OWNER_URL to the database, signed in as colane_owner", err=True)
+        raise typer.Exit(2)
+    upgrade(settings.owner_url)
+    typer.echo(f"the database is at {newest()}")
+
+
+@bpmn.command()
+def roundtrip(
+    files: Annotated[list[Path], typer.Argument(help="XML files")],
+    out: Annotated[Path, typer.Option(help="folder for the results")],
+) -> None:
+    """Import each file into a document and export it again; one JSON line a file on stdout."""
+    from collab.bpmn import diagram  # noqa: PLC0415
+    from collab.bpmn.errors import BpmnError  # noqa: PLC0415
+
+    out.mkdir(parents=True, exist_ok=True)
+    failed = False
+    for path in files:
+        started = time.perf_counter()
+        line: dict[str, Any] = {"file": str(path), "ok": False, "error": None, "elements": 0, "update_bytes": 0}
+        try:
+            text, line["elements"], line["update_bytes"] = diagram.roundtrip(path.read_bytes())
+            (out / path.name).write_bytes(text)
+            line["ok"] = True
+        except BpmnError as error:
+            line["error"] = {"rule": error.rule, "message": error.message}
+        except OSError as error:
+            line["error"] = {"rule": "file", "message": str(error)}
+            failed = True
+        line["ms"] = round((time.perf_counter() - started) * 1000, 1)
+        typer.echo(json.dumps(line))
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from api.app import VERSION  # noqa: PLC0415
+
+    typer.echo(VERSION)
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    app()
