@@ -13,10 +13,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
@@ -69,7 +69,7 @@ def _loop(work: Any) -> int:
     try:
         import uvloop  # noqa: PLC0415
 
-        factory = uvloop.new_event_loop
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     except ImportError:
         factory = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
@@ -96,9 +96,9 @@ def _database(settings: Settings) -> Iterator[Urls]:
         return
     try:
         with embedded(settings.data, pg_bin=settings.pg_bin) as running:
-            urls = Urls(*(running.url(f"colane_{who}") for who in ("app", "worker", "owner")), running)
-            upgrade(running.url("colane_owner"))
-            yield urls
+            owner = running.url("colane_owner")
+            upgrade(owner)
+            yield Urls(running.url("colane_app"), running.url("colane_worker"), owner, running)
     except EmbeddedError as error:
         typer.echo(f"colane: {error}", err=True)
         raise typer.Exit(1) from None
@@ -120,15 +120,15 @@ async def _serve(settings: Settings, urls: Urls) -> int:
         resources, hub = await _open(stack, settings, urls, state)
         if settings.mode == "production":
             await _refuse_forgetful(resources)
-        group = await stack.enter_async_context(_ended_with_us())
-        group.create_task(health.watch(resources))
-        group.create_task(hub.keep_alive())
-        group.create_task(_worker(settings, urls))
+        tasks = await stack.enter_async_context(_Endless())
+        tasks.start(health.watch(resources))
+        tasks.start(hub.keep_alive())
+        tasks.start(_worker(settings, urls))
         server = _uvicorn(settings, rest.build(resources), connection_class(hub))
-        serving = group.create_task(server.serve())
+        serving = tasks.start(server.serve())
         await _until_ready(server, state)
         await _greet(settings, urls, resources)
-        await asyncio.wait([group.create_task(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([tasks.start(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
         state.draining = True
         await hub.drain()
         clean = await resources.journal.drained(2.0)
@@ -137,24 +137,27 @@ async def _serve(settings: Settings, urls: Urls) -> int:
         return 0 if clean and stopping.is_set() else 1
 
 
-@asynccontextmanager
-async def _ended_with_us() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group whose endless tasks end with the block."""
-    async with asyncio.TaskGroup() as group:
-        tasks: list[asyncio.Task[Any]] = []
-        make = group.create_task
+class _Endless:
+    """Tasks that run until the block ends, in a task group of its own."""
 
-        def create(work: Any, **more: Any) -> asyncio.Task[Any]:
-            task = make(work, **more)
-            tasks.append(task)
-            return task
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+        self._tasks: list[asyncio.Task[Any]] = []
 
-        group.create_task = create  # type: ignore[method-assign]
-        try:
-            yield group
-        finally:
-            for task in tasks:
-                task.cancel()
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._group.__aexit__(*error)
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """One more task."""
+        task = self._group.create_task(work)
+        self._tasks.append(task)
+        return task
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: Any) -> tuple["Resources", Any]:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
@@ -18,7 +19,14 @@ SVG = "image/svg+xml"
 
 def dumps(value: Any) -> bytes:
     """Compact UTF-8 JSON; UUIDs and datetimes in their usual text forms (UTC, `Z`)."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)
+
+
+def _plain(value: Any) -> str:
+    # asyncpg's own UUID type, which orjson does not take for one.
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 @dataclass(frozen=True, slots=True)

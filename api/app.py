@@ -103,7 +103,7 @@ def build(resources: Resources, *, dist: Path = pages.DIST) -> Starlette:
     def description(_request: Request) -> Response:
         return Response(described, media_type=JSON)
 
-    plain = {
+    plain: dict[str, Callable[[Request], Response]] = {
         "/livez": health.livez,
         "/readyz": partial(health.ready_of, resources),
         "/metrics": health.metrics_page,

@@ -57,7 +57,7 @@ def _acceptable(header: str | None, produces: tuple[str, ...]) -> bool:
         if not refused:
             ranges.append(name.strip().lower())
     ours = {JSON, *produces}  # errors are JSON everywhere, so a client that asks for JSON only is served
-    return any(r == "*/*" or kind == r or r == f"{kind.partition('/')[0]}/*" for r in ranges for kind in ours)
+    return any(r in ("*/*", kind) or r == f"{kind.partition('/')[0]}/*" for r in ranges for kind in ours)
 
 
 async def read(endpoint: Endpoint, request: Request) -> bytes | None:

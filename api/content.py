@@ -182,6 +182,7 @@ async def save_content(call: Call, query: SaveQuery, body: Save | Xml) -> Answer
 
 
 async def _save(call: Call, query: SaveQuery, body: Save | Xml) -> Answer:
+    named: int | str | None
     if isinstance(body, Xml):
         xml, charset, named, message = body.content, body.charset, query.base_version, query.message
     else:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from api import bodies
-from api.answers import Answer, Raw, encode, etag_matches
+from api.answers import Answer, encode, etag_matches
 from api.authorize import authorise, check_origin, identify
 from api.call import Call
 from api.endpoint import Endpoint, Need
@@ -29,6 +28,7 @@ from storage.idempotency import Replay
 
 log = structlog.get_logger(__name__)
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 TEMPLATE = "route_template"  # where the front door finds the path's template for logs and metrics
 
 
@@ -46,7 +46,8 @@ def routes(table: Sequence[Declared], resources: Resources, limits: Limits) -> l
     paths: dict[str, dict[str, Endpoint]] = {}
     for one in table:
         paths.setdefault(one.path, {})[one.method] = one.endpoint
-    return [Route(path, _serve(path, methods, resources, limits)) for path, methods in paths.items()]
+    # Every method comes to us, so that a wrong one gets our own answer with the right Allow.
+    return [Route(path, _serve(path, known, resources, limits), methods=METHODS) for path, known in paths.items()]
 
 
 def _serve(
@@ -77,7 +78,7 @@ def _serve(
     return serve
 
 
-async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:
+async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # noqa: C901 -- one straight road
     """The steps, in order."""
     request = call.request
     check_origin(request, call.resources)

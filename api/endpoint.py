@@ -65,7 +65,7 @@ class Endpoint:
         return f"{self.run.__module__.rpartition('.')[2]}_{self.run.__name__}"
 
 
-def endpoint(  # noqa: D417
+def endpoint(
     summary: str,
     *,
     need: Need | Role = Need.SIGNED_IN,

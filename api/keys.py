@@ -15,7 +15,7 @@ from starlette.responses import Response
 from api.answers import Answer, encode
 from api.call import Call
 from api.endpoint import Endpoint
-from api.problems import Problem, invalid, respond
+from api.problems import invalid, respond
 from api.translate import problem_for
 from storage.database import Connection
 from storage.idempotency import InProgressError, KeyReusedError, Once, Replay, Stored

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from api.answers import Answer
+from api.authorize import parse_id
 from api.call import Call
 from api.endpoint import Model, endpoint
-from api.authorize import parse_id
 from api.problems import Problem, invalid, unknown_reference
 from api.shapes import Email, Reference, RoleName, role
 from storage import diagrams, members

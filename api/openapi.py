@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.bodies import XML_TYPES
 from api.answers import JSON
+from api.bodies import XML_TYPES
 from api.dispatch import Declared
 from api.endpoint import Endpoint, Need
 from api.problems import CODES, MEDIA_TYPE

@@ -24,7 +24,7 @@ MOST = 200
 
 
 def _clean(value: str) -> str:
-    if any(ord(c) < 32 and c not in "\t\n\r" or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+    if any((ord(c) < 32 and c not in "\t\n\r") or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         raise ValueError("control characters are not accepted")
     return value
 
@@ -46,7 +46,7 @@ Line = Annotated[
 
 def _address(value: str) -> str:
     local, at, domain = value.rpartition("@")
-    if not at or not local or "." not in domain.strip(".") and domain != "localhost" or any(c.isspace() for c in value):
+    if not at or not local or ("." not in domain.strip(".") and domain != "localhost") or any(c.isspace() for c in value):
         raise ValueError("this is not an e-mail address")
     return value.lower()
 

@@ -53,7 +53,8 @@ def configure(
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        structlog.processors.dict_tracebacks,
+        # Without local variables: tokens, tickets and diagrams stand in them.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
     ]
     renderer = structlog.processors.JSONRenderer(serializer=_encode)
     structlog.configure(
@@ -82,7 +83,7 @@ def configure_reports(settings: Settings, *, transport: Callable[..., Transport]
         return
     sentry_sdk.init(
         dsn=settings.sentry_dsn,
-        transport=transport,
+        transport=transport,  # type: ignore[arg-type]  # a factory is taken too
         default_integrations=False,
         auto_enabling_integrations=False,
         send_default_pii=False,

@@ -130,7 +130,9 @@ async def read_version(call: Call) -> Version:
 )
 async def make_version(call: Call, body: NewVersion) -> Answer:
     async def answer(conn: Connection, made: checkpoint.Made) -> Answer:
-        shape = Version.of(await history.inside(conn, call.on, made.version))
+        found = await history.inside(conn, call.on, made.version)
+        assert found is not None, "a version that was just made or found is there"
+        shape = Version.of(found)
         headers = {"Location": f"/api/v1/diagrams/{call.on.diagram_id}/versions/{made.version}"}
         return Answer(shape, status=201 if made.created else 200, headers=headers, etag=shape.etag)
 
@@ -159,16 +161,17 @@ async def change_version(call: Call, body: ChangedVersion) -> Version:
     given = body.model_fields_set
     if "pinned" in given and body.pinned is None:
         raise invalid("body.pinned", "true or false.")
-    return Version.of(
-        await history.change(
-            call.resources.db,
-            call.on,
-            call.path["version"],
-            name=(body.name,) if "name" in given else None,
-            pinned=body.pinned,
-            request_id=call.request_id,
-        )
+    changed = await history.change(
+        call.resources.db,
+        call.on,
+        call.path["version"],
+        name=(body.name,) if "name" in given else None,
+        pinned=body.pinned,
+        request_id=call.request_id,
     )
+    if changed is None:
+        raise Problem("version_evicted")
+    return Version.of(changed)
 
 
 @endpoint(
