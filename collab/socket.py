@@ -5,6 +5,7 @@ missed, and gets one difference when it has drained (R5). Reading pauses where a
 """
 
 import asyncio
+import logging
 import random
 import re
 import time
@@ -65,7 +66,7 @@ class Hub:
         self.settings, self.door, self.rooms, self.journal = settings, door, rooms, journal
         self.handler_tasks: set[asyncio.Task[None]] = set()
         self.all_connections: set[ServerConnection] = set()
-        self.logger = structlog.get_logger("websockets")
+        self.logger = logging.getLogger("websockets.server")
         self.draining = False
         self.per_user: dict[UUID, int] = {}
 
