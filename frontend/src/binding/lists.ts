@@ -54,7 +54,7 @@ export class Lists {
   private references(owner: string, name: string, gone: string[], come: string[]): void {
     for (const child of this.children(owner, name)) {
       const value = this.translation.record(child.key as string)?.["x"];
-      if (isReference(value) && gone.includes(value.r)) this.translation.put(child.key as string, "d", "1");
+      if (isReference(value) && gone.includes(value.r)) this.translation.put(child.key as string, "d", 1);
     }
     for (const to of come) this.add(this.translation.context.identity.fresh(), owner, name, { r: to });
   }
@@ -71,7 +71,7 @@ export class Lists {
         this.add(key, owner, name, text);
       }
     });
-    for (const child of children.slice(now.length)) this.translation.put(child.key as string, "d", "1");
+    for (const child of children.slice(now.length)) this.translation.put(child.key as string, "d", 1);
   }
 
   private alive(key: string): boolean {

@@ -90,7 +90,7 @@ export class Translation {
       if (/^(@|x$|b$|w$|cd$|d$)/.test(register)) this.put(key, register, null);
     for (const [child, record] of this.context.store.snapshot.nodes)
       if (Array.isArray(record["p"]) && record["p"][0] === key && record["d"] === undefined && !this.after.has(child))
-        this.put(child, "d", "1");
+        this.put(child, "d", 1);
   }
 
   private compare(key: string, old: Facts, { facts, thing }: Entry): void {
@@ -145,7 +145,7 @@ export class Translation {
   text(key: string, value: Fact | undefined): void {
     this.put(key, "x", value === undefined ? null : String(value));
     for (const child of this.page.nodes.get(key)?.children ?? [])
-      if (child.kind === "#" && child.key !== null) this.put(child.key, "d", "1");
+      if (child.kind === "#" && child.key !== null) this.put(child.key, "d", 1);
     const marks = this.record(key)?.["cd"];
     if (marks === undefined) return;
     const whole = Array.isArray(marks) && marks.length === 1 && Array.isArray(marks[0]) && String(marks[0][1]) === "1";
@@ -155,7 +155,7 @@ export class Translation {
   private remove(key: string, { thing }: Entry): void {
     const parent = this.parent(key);
     const top = parent === undefined || this.after.has(parent);
-    if (top || CLIMBS.some((type) => thing.$instanceOf(type))) this.put(key, "d", "1");
+    if (top || CLIMBS.some((type) => thing.$instanceOf(type))) this.put(key, "d", 1);
   }
 }
 

@@ -17,6 +17,9 @@ export function target(value: Json | undefined): string | null {
   return isObject(value) && typeof value["r"] === "string" ? value["r"] : null;
 }
 
+/** A mark that is set: 1, whichever way it was written. */
+export const flagged = (value: Json | undefined): boolean => value === 1 || value === "1";
+
 export class Draft {
   readonly meta: Record<string, Json>;
   /** Every record that can be read, deleted ones too, in the order of keys. */

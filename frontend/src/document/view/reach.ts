@@ -1,10 +1,10 @@
 // Which records hang on the root. Mirror of collab/bpmn/repair/reach.py.
-import type { Draft } from "./draft.ts";
+import { flagged, type Draft } from "./draft.ts";
 
 export function reach(draft: Draft): void {
   const below = new Map<string, string[]>();
   for (const [key, record] of draft.nodes) {
-    if (record["d"] === 1) continue;
+    if (flagged(record["d"])) continue;
     const p = record["p"];
     if (!Array.isArray(p) || typeof p[0] !== "string") continue;
     const list = below.get(p[0]);

@@ -1,7 +1,7 @@
 // From the draft to the finished tree: child order, folded bounds and waypoints, references by id, derived lists.
 // Mirror of collab/bpmn/repair/finish.py.
 import { compare } from "./bytes.ts";
-import { isObject, target, type Draft } from "./draft.ts";
+import { flagged, isObject, target, type Draft } from "./draft.ts";
 import { derive } from "./derive.ts";
 import { shape } from "./grammar.ts";
 import type { Json, Rec, View, ViewNode } from "./types.ts";
@@ -61,7 +61,7 @@ function build(draft: Draft, key: string, nodes: Map<string, ViewNode>): ViewNod
     placed.push({ rank: known?.ranks.get(childKind) ?? null, index, key: child, node: build(draft, child, nodes) });
   }
   for (const folded of unfold(record)) placed.push({ ...folded, rank: known?.ranks.get(folded.node.kind) ?? null });
-  node.children = arrange(placed, record["oo"] === 1 || known === null);
+  node.children = arrange(placed, flagged(record["oo"]) || known === null);
   const text = written(draft, content);
   if (text !== null && text !== "") {
     const child: ViewNode = { key: null, tag: "#", kind: "#", attributes: [], children: [], text };
