@@ -62,7 +62,7 @@ class Person:
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def label(self, id_: str) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.element(id_).locator("text tspan").all_inner_texts())).strip()
+        return re.sub(r"\s+", " ", " ".join(self.element(id_).locator("text tspan").all_text_contents())).strip()
 
     # -- doing ---------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,10 @@ const holds = (property: Property): boolean =>
 
 export const folded = (thing: Thing): boolean => thing.$type === "dc:Bounds" || thing.$type === "dc:Point";
 
+/** An empty label: bpmn-js makes one for every name it edits. It says nothing, so it is no edit until it has bounds. */
+export const hollow = (thing: Thing): boolean =>
+  thing.$type === "bpmndi:BPMNLabel" && !thing["bounds"] && !thing["labelStyle"] && Object.keys(thing.$attrs ?? {}).length === 0;
+
 export function factsOf(thing: Thing, atlas: Atlas, place: [string, string] | null): Facts {
   const facts: Facts = new Map();
   facts.set("$type", thing.$type);

@@ -2,7 +2,7 @@
 // bpmn-js makes a new object when it changes an element's type and when it lays out DI anew; the record must stay the same one.
 // Things of which there may be only one have keys that two people would choose alike, so that they meet in one record.
 import type { Atlas } from "./atlas.ts";
-import { contained, folded, isThing, type Entry, type Table } from "./facts.ts";
+import { contained, folded, hollow, isThing, type Entry, type Table } from "./facts.ts";
 import { local } from "./page.ts";
 import type { Thing } from "./types.ts";
 
@@ -44,7 +44,7 @@ export class Identity {
     for (const [thing, property] of contained(owner)) {
       let key = this.atlas.key(thing);
       if (key === undefined) {
-        if (folded(thing)) continue;
+        if (folded(thing) || hollow(thing)) continue;
         key = gone.match(thing, ownerKey, property, this.atlas) ?? this.invent(thing, owner, ownerKey, property);
         this.atlas.bind(key, thing);
       }
