@@ -46,7 +46,12 @@ Line = Annotated[
 
 def _address(value: str) -> str:
     local, at, domain = value.rpartition("@")
-    if not at or not local or ("." not in domain.strip(".") and domain != "localhost") or any(c.isspace() for c in value):
+    if (
+        not at
+        or not local
+        or ("." not in domain.strip(".") and domain != "localhost")
+        or any(c.isspace() for c in value)
+    ):
         raise ValueError("this is not an e-mail address")
     return value.lower()
 

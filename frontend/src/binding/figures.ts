@@ -55,7 +55,7 @@ export function fits(element: Element, canvas: Canvas, shown: Shown): boolean {
   if (element.parent !== expectedParent(thing, di, canvas, shown)) return false;
   if (thing.$type === "bpmn:BoundaryEvent" && element.host?.businessObject !== thing["attachedToRef"]) return false;
   if (element.waypoints) return end(thing, "source") === element.source?.businessObject && end(thing, "target") === element.target?.businessObject;
-  return Boolean(element.collapsed) === !isExpanded(thing as never, di as never);
+  return Boolean(element.collapsed) === !isExpanded(thing as never, di);
 }
 
 function end(thing: Thing, side: "source" | "target"): unknown {
@@ -71,8 +71,8 @@ export const labelWanted = (element: Element): boolean =>
 export function placeLabel(element: Element, renderer: TextRenderer): void {
   const { label, di } = element;
   if (!label || !di) return;
-  const text = String(getLabel(element as never));
-  let bounds = getExternalLabelBounds(di as never, element as never) as Box;
+  const text = getLabel(element as never);
+  let bounds = getExternalLabelBounds(di, element as never);
   const said = (di["label"] as Thing | undefined)?.["bounds"];
   if (said && bounds.width > 0) {
     const { height } = renderer.getDimensions(text, { box: bounds, style: renderer.getExternalStyle() });

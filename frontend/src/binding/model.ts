@@ -81,7 +81,12 @@ export class Model {
     const after = this.table();
     this.shadow = after;
     for (const key of before.keys()) if (!after.has(key)) this.atlas.release(key);
-    return new Translation({ ...this, store: this.store, moddle: this.moddle, identity: this.identity, random: this.random }, this.page, before, after).run();
+    return new Translation(
+      { store: this.store, moddle: this.moddle, identity: this.identity, random: this.random },
+      this.page,
+      before,
+      after,
+    ).run();
   }
 
   /** Brings the objects up to the records, in place. `touched` are the records that changed; the view may change others too. */

@@ -9,6 +9,7 @@ import type { Canvas, Dragging, EventBus, Importer, Moddle, Registry, Selection,
 
 /** What bpmn-js' Modeler and NavigatedViewer have in common for us. */
 export interface Viewer {
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- diagram-js' own way to name a part
   get<T>(name: string, strict?: boolean): T;
   importDefinitions(definitions: Thing): Promise<{ warnings: unknown[] }>;
   saveSVG(): Promise<{ svg: string }>;
@@ -77,7 +78,7 @@ export class EditSession {
     try {
       this.drawing.apply(patch);
     } catch (error) {
-      if (!(error instanceof Redraw)) console.warn("drawing everything anew", error);
+      if (!(error instanceof Redraw)) this.stage.eventBus.fire("colane.redraw", { error });
       this.redraw();
     }
   }

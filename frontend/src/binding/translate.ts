@@ -149,7 +149,7 @@ export class Translation {
     const marks = this.record(key)?.["cd"];
     if (marks === undefined) return;
     const whole = Array.isArray(marks) && marks.length === 1 && Array.isArray(marks[0]) && String(marks[0][1]) === "1";
-    this.put(key, "cd", whole && value !== undefined ? [[String([...String(value)].length), "1"]] : null);
+    this.put(key, "cd", whole && value !== undefined ? [[String(Array.from(String(value)).length), "1"]] : null);
   }
 
   private remove(key: string, { thing }: Entry): void {

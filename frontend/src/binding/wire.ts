@@ -5,8 +5,8 @@ import type { Thing } from "./types.ts";
 
 export function wire(page: Page, atlas: Atlas): void {
   const ends: [string, Map<Thing, Thing[]>][] = [
-    ["incoming", new Map()],
-    ["outgoing", new Map()],
+    ["incoming", new Map<Thing, Thing[]>()],
+    ["outgoing", new Map<Thing, Thing[]>()],
   ];
   const nodes: Thing[] = [];
   for (const [key, node] of page.nodes) {

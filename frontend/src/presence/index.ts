@@ -55,8 +55,8 @@ export class Presence {
     if (this.timer) clearTimeout(this.timer);
     this.surface.removeEventListener("mousemove", this.moved);
     this.surface.removeEventListener("mouseleave", this.left);
-    this.eventBus.off("selection.changed", this.say as never);
-    this.eventBus.off(["canvas.viewbox.changed", "elements.changed", "import.done"], this.draw as never);
+    this.eventBus.off("selection.changed", this.say);
+    this.eventBus.off(["canvas.viewbox.changed", "elements.changed", "import.done"], this.draw);
     this.awareness.off("change", this.draw);
     this.awareness.setLocalStateField("cursor", null);
     this.awareness.setLocalStateField("selection", []);
@@ -95,7 +95,7 @@ export class Presence {
     for (const [client, state] of this.awareness.getStates() as Map<number, State>) {
       if (client === this.awareness.clientID || !state.user) continue;
       const color = /^#[0-9a-fA-F]{6}$/.test(state.user.color ?? "") ? (state.user.color as string) : "#475569";
-      const name = String(state.user.name ?? "").slice(0, 40);
+      const name = (state.user.name ?? "").slice(0, 40);
       for (const id of (state.selection ?? []).slice(0, 50)) {
         const element = typeof id === "string" ? this.registry.get(id) : undefined;
         if (element) this.layer.append(this.outline(element, color, name, scale));

@@ -322,7 +322,9 @@ def _policies() -> list[str]:
         f"CREATE POLICY own ON colane.{table} TO colane_app USING (user_id = {_USER}) WITH CHECK (user_id = {_USER})"
         for table in _IDENTITY
     ]
-    statements += [f"CREATE POLICY sweep ON colane.{table} FOR SELECT TO colane_worker USING (true)" for table in _SWEPT]
+    statements += [
+        f"CREATE POLICY sweep ON colane.{table} FOR SELECT TO colane_worker USING (true)" for table in _SWEPT
+    ]
     statements += [
         f"CREATE POLICY own ON colane.users TO colane_app USING (id = {_USER}) WITH CHECK (id = {_USER})",
         # Colleagues, and guests of a diagram, are known by name inside the organization.
