@@ -124,7 +124,8 @@ class Draft:
                 prefix, colon, local = tag.partition(":")
                 if not colon:
                     prefix, local = "", tag
-                plain = PREFIXES.get(scope.prefixes.get(prefix) or self.everywhere.get(prefix, ""))
+                uri = scope.prefixes.get(prefix)
+                plain = PREFIXES.get(self.everywhere.get(prefix, "") if uri is None else uri)
                 kind = "" if plain is None else plain + local
             scope.kinds[tag] = kind
         return kind

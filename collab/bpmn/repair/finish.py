@@ -136,7 +136,9 @@ class Finish:
         for prefix in sorted({self._prefix(node.tag)} | {self._prefix(n) for n in node.attributes if ":" in n}):
             if prefix in ("xml", "xmlns"):
                 continue
-            wanted = own.get(prefix) or draft.everywhere.get(prefix) or _KNOWN.get(prefix)
+            wanted = own.get(prefix)  # "" is a namespace that was undone, not one that is missing
+            if wanted is None:
+                wanted = draft.everywhere.get(prefix) or _KNOWN.get(prefix)
             if wanted is None or scope.get(prefix) == wanted or (not prefix and prefix not in own):
                 continue
             scope = scope | {prefix: wanted}

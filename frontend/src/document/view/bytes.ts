@@ -19,3 +19,25 @@ export function digest(text: string): number {
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;
 }
+
+const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+/** A number in the fewest letters that an id may hold. */
+export function base36(number: number): string {
+  let made = "";
+  for (let rest = number; rest > 0; rest = Math.floor(rest / 36)) made = DIGITS.charAt(rest % 36) + made;
+  return made || "0";
+}
+
+/** Canonical JSON: keys in the order of their bytes, no spaces. Mirror of collab/bpmn/repair/canonical.py. */
+export function textOf(value: unknown): string {
+  if (value === undefined || value === null) return "null";
+  if (Array.isArray(value)) return `[${value.map(textOf).join(",")}]`;
+  if (typeof value === "object") {
+    const names = Object.keys(value).sort(compare);
+    return `{${names.map((name) => `${JSON.stringify(name)}:${textOf((value as Record<string, unknown>)[name])}`).join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+export const sorted = (keys: Iterable<string>): string[] => [...keys].sort(compare);

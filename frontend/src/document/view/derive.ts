@@ -12,9 +12,8 @@ export function derive(draft: Draft, root: ViewNode, nodes: Map<string, ViewNode
   const outgoing: Ends = new Map();
   walk(root, (node) => {
     if (node.kind !== "sequenceFlow" || node.key === null) return;
-    const record = draft.nodes.get(node.key) as Rec;
-    add(outgoing, target(record["@sourceRef"]), node.key);
-    add(incoming, target(record["@targetRef"]), node.key);
+    add(outgoing, target(draft.value(node.key, "@sourceRef")), node.key);
+    add(incoming, target(draft.value(node.key, "@targetRef")), node.key);
   });
   const wanted = draft.meta["io"] === "all";
   for (const [key, node] of nodes)
@@ -49,14 +48,7 @@ const strings = (value: Json | undefined): string[] =>
 /** Hides literal entries whose flow ends here no longer, adds the missing ones in the order of `ioo`, then of the file. */
 function list(draft: Draft, node: ViewNode, kind: string, side: string, flows: string[], wanted: boolean): void {
   const here = new Set(flows);
-  const listed = new Set<string>();
-  node.children = node.children.filter((child) => {
-    if (child.kind !== kind || child.key === null) return true;
-    const flow = target(draft.nodes.get(child.key)?.["x"]);
-    if (flow === null) return true;
-    if (here.has(flow)) listed.add(flow);
-    return here.has(flow);
-  });
+  const listed = literal(draft, node, kind, here);
   if (!wanted || flows.length === 0) return;
   const record = draft.nodes.get(node.key as string) as Rec;
   const habit = isObject(record["ioo"]) ? record["ioo"] : {};
@@ -77,23 +69,37 @@ function lanes(draft: Draft, nodes: Map<string, ViewNode>): void {
     for (const name in record) {
       if (!name.startsWith("l:")) continue;
       const [lane, pos] = strings(record[name]);
-      if (lane === undefined || nodes.get(lane)?.kind !== "lane") continue;
+      if (lane === undefined || !draft.nodes.has(lane)) continue;
       const list = held.get(lane);
       if (list) list.push([pos ?? "", key]);
       else held.set(lane, [[pos ?? "", key]]);
     }
   }
-  const wanted = draft.meta["lref"] !== "none";
   for (const [key, node] of nodes) {
     if (node.kind !== "lane") continue;
     const entries = (held.get(key) ?? []).sort((a, b) => compare(a[0], b[0]) || compare(a[1], b[1]));
-    if (!wanted || entries.length === 0) continue;
+    const here = new Set(entries.map(([, member]) => member));
+    const listed = literal(draft, node, "flowNodeRef", here);
+    if (draft.meta["lref"] === "none") continue;
     insert(
       node,
       "flowNodeRef",
-      entries.map(([, member]) => reference(node, "flowNodeRef", identity(draft, member))),
+      entries.filter(([, member]) => !listed.has(member)).map(([, member]) => reference(node, "flowNodeRef", identity(draft, member))),
     );
   }
+}
+
+/** Drops entries that no longer hold; says which hold. */
+function literal(draft: Draft, node: ViewNode, kind: string, here: ReadonlySet<string>): Set<string> {
+  const listed = new Set<string>();
+  node.children = node.children.filter((child) => {
+    if (child.kind !== kind || child.key === null) return true;
+    const to = target(draft.nodes.get(child.key)?.["x"]);
+    if (to === null) return true;
+    if (here.has(to)) listed.add(to);
+    return here.has(to);
+  });
+  return listed;
 }
 
 function reference(owner: ViewNode, kind: string, id: string): ViewNode {

@@ -63,19 +63,23 @@ export const members = remembered((head: string): ReadonlySet<string> => {
 export const shape: (kind: string) => Shape | null = remembered((kind) => {
   const declared = own(elements, kind);
   if (declared === undefined) return null;
-  const made: Shape = {
-    ranks: new Map(),
-    most: new Map(),
-    least: [],
-    choices: [],
-    attributes: new Map(),
-    other: false,
-    any: false,
-    mixed: declared.startsWith("xsd:"),
-  };
+  const made = empty(declared.startsWith("xsd:"));
   if (!made.mixed) inherit(made, declared);
   return made;
 });
+
+/** The shape of a type named by xsi:type, such as tFormalExpression. */
+export const typed: (declared: string) => Shape | null = remembered((declared) => {
+  if (own(types, declared) === undefined) return null;
+  const made = empty(false);
+  inherit(made, declared);
+  return made;
+});
+
+function empty(mixed: boolean): Shape {
+  const attributes = new Map<string, [string, boolean]>();
+  return { ranks: new Map(), most: new Map(), least: [], choices: [], attributes, other: false, any: false, mixed };
+}
 
 function inherit(made: Shape, declared: string): void {
   const entry = own(types, declared);
