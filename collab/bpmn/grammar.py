@@ -69,6 +69,18 @@ def shape(kind: str) -> Shape | None:
 
 
 @cache
+def derives(kind: str, declared: str) -> bool:
+    """May xsi:type name this type for an element of that kind?"""
+    table, wanted = _table(), _table()["elements"].get(kind)
+    at: str | None = declared
+    while at is not None and at in table["types"]:
+        if at == wanted:
+            return True
+        at = table["types"][at].get("base")
+    return False
+
+
+@cache
 def typed(declared: str) -> Shape | None:
     """The shape of a type named by xsi:type, such as tFormalExpression."""
     if declared not in _table()["types"]:

@@ -28,7 +28,7 @@ def _set(s: Snapshot, key: str, register: str, value: object) -> None:
 
 
 def _flow(s: Snapshot, key: str, source: str, target: str) -> None:
-    _make(s, key, "bpmn:sequenceFlow", "Process_1", at_id=key.strip("~").replace(".", "_"))
+    _make(s, key, "bpmn:sequenceFlow", "Process_1", at_id="Flow" + key.replace("~", "_").replace(".", "_"))
     _set(s, key, "@sourceRef", {"r": source})
     _set(s, key, "@targetRef", {"r": target})
 
@@ -43,18 +43,28 @@ def _second_pool(s: Snapshot) -> None:
     _set(s, "~9.p", "@processRef", {"r": "Process_1"})
 
 
+def _all(*mutations: Mutation) -> Mutation:
+    def run(s: Snapshot) -> None:
+        for mutation in mutations:
+            mutation(s)
+
+    return run
+
+
 # What editing by several people can leave behind, in the words of the rules it exercises. All over golden/everything.bpmn.
 NAMED: dict[str, Mutation] = {
     "untouched": lambda _s: None,
-    "task deleted while a flow was drawn to it": lambda s: (_drop(s, "Sub_1"), _flow(s, "~9.f", "Task_1", "Sub_1"))[0],
-    "two containers moved into each other": lambda s: (
-        _make(s, "~9.s", "bpmn:subProcess", "Sub_1", at_id="Sub_9"),
-        _set(s, "Sub_1", "p", ["~9.s", "a0", "Process_1"]),
-    )[0],
-    "sub-process deleted while something was added inside": lambda s: (
-        _drop(s, "Sub_1"),
-        _make(s, "~9.t", "bpmn:task", "Sub_1", at_id="Task_9", at_name="late"),
-    )[0],
+    "task deleted while a flow was drawn to it": _all(
+        lambda s: _drop(s, "Sub_1"), lambda s: _flow(s, "~9.f", "Task_1", "Sub_1")
+    ),
+    "two containers moved into each other": _all(
+        lambda s: _make(s, "~9.s", "bpmn:subProcess", "Sub_1", at_id="Sub_9"),
+        lambda s: _set(s, "Sub_1", "p", ["~9.s", "a0", "Process_1"]),
+    ),
+    "sub-process deleted while something was added inside": _all(
+        lambda s: _drop(s, "Sub_1"),
+        lambda s: _make(s, "~9.t", "bpmn:task", "Sub_1", at_id="Task_9", at_name="late"),
+    ),
     "host deleted under a boundary event": lambda s: _drop(s, "Task_1"),
     "boundary event moved away from its host": lambda s: _set(s, "Boundary_1", "p", ["Sub_1", "z0", "Process_1"]),
     "flow reconnected": lambda s: _set(s, "Flow_2", "@targetRef", {"r": "End_1"}),
@@ -71,7 +81,12 @@ NAMED: dict[str, Mutation] = {
     "flow without an edge": lambda s: _flow(s, "~9.e", "Start_1", "End_1"),
     "shape deleted without its element": lambda s: _drop(s, "Task_2_di"),
     "second shape of an element": lambda s: _make(
-        s, "~9.d", "bpmndi:BPMNShape", "Plane_1", b=["dc:Bounds", "a0", "1", "2", "3", "4"], **{"@bpmnElement": {"r": "Task_1"}}
+        s,
+        "~9.d",
+        "bpmndi:BPMNShape",
+        "Plane_1",
+        b=["dc:Bounds", "a0", "1", "2", "3", "4"],
+        **{"@bpmnElement": {"r": "Task_1"}},
     ),
     "type changed under content it cannot hold": lambda s: _set(s, "Sub_1", "t", "bpmn:task"),
     "attribute no schema knows": lambda s: _set(s, "Task_1", "@nonsense", "1"),
@@ -81,10 +96,10 @@ NAMED: dict[str, Mutation] = {
     "unreadable record": lambda s: s.nodes.__setitem__("broken", {"t": "not a name!", "p": "nowhere"}),
     "root named nowhere": lambda s: s.meta.__setitem__("root", "gone"),
     "process deleted": lambda s: _drop(s, "Process_1"),
-    "siblings with one index": lambda s: (
-        _set(s, "Start_1", "p", ["Process_1", "a5", "Process_1"]),
-        _set(s, "End_1", "p", ["Process_1", "a5", "Process_1"]),
-    )[0],
+    "siblings with one index": _all(
+        lambda s: _set(s, "Start_1", "p", ["Process_1", "a5", "Process_1"]),
+        lambda s: _set(s, "End_1", "p", ["Process_1", "a5", "Process_1"]),
+    ),
     "time date beside time duration": lambda s: _make(s, "~9.c", "bpmn:timeDate", "Def_2", x="2026-11-24"),
     "message flow whose pool is gone": lambda s: _drop(s, "Participant_2", "Participant_2_di"),
 }
@@ -94,6 +109,49 @@ def mutated(base: Snapshot, name: str) -> Snapshot:
     """A copy of a snapshot after a named mutation."""
     made = copy.deepcopy(base)
     NAMED[name](made)
+    return made
+
+
+def edited(base: Snapshot, rng: random.Random, times: int) -> Snapshot:
+    """A copy as several people's unsynchronized edits leave it: each write is one our editor makes, none knows of the others."""
+    made = copy.deepcopy(base)
+    nodes = made.nodes
+    flowing = [k for k, r in nodes.items() if str(r["t"]).endswith(("Task", "task", "Event", "Gateway", "subProcess"))]
+    flows = [k for k, r in nodes.items() if r["t"] == "bpmn:sequenceFlow"]
+    drawn = [k for k, r in nodes.items() if "@id" in r and str(r["t"]).startswith("bpmn:")]
+    containers = ["Process_1", "Sub_1"]
+    for number in range(times):
+        key = rng.choice(flowing)
+        match rng.randrange(7):
+            case 0:
+                for gone in (rng.choice(drawn), key):
+                    nodes[gone]["d"] = 1
+                    if f"{gone}_di" in nodes and rng.random() < 0.8:
+                        nodes[f"{gone}_di"]["d"] = 1
+            case 1:
+                nodes[key]["p"] = [rng.choice(containers), rng.choice(["Zz", "a0", "a5", "z0"]), "Process_1"]
+            case 2:
+                nodes[rng.choice(flows)][rng.choice(["@sourceRef", "@targetRef"])] = {"r": rng.choice(flowing)}
+            case 3:
+                nodes[key]["@id"] = str(nodes[rng.choice(flowing)].get("@id"))
+            case 4:
+                flow = f"~9.f{number}"
+                _flow(made, flow, rng.choice(flowing), rng.choice(flowing))
+                flows.append(flow)
+            case 5:
+                task = f"~9.t{number}"
+                _make(
+                    made,
+                    task,
+                    rng.choice(["bpmn:task", "bpmn:userTask"]),
+                    rng.choice(containers),
+                    at_id=f"New_{number}",
+                )
+                flowing.append(task)
+            case _:
+                if key.startswith("~"):
+                    nodes[key]["t"] = rng.choice(["bpmn:task", "bpmn:serviceTask", "bpmn:manualTask"])
+                nodes[key]["@name"] = rng.choice(["", "ä€😀", "a\x00b", "<&>\"'"])
     return made
 
 
@@ -114,7 +172,9 @@ def randomly(base: Snapshot, rng: random.Random, times: int) -> Snapshot:
                 if isinstance(value, dict) and "r" in value:
                     record[name] = {**value, "r": rng.choice(keys)}
         elif kind == 3:
-            record["t"] = rng.choice(["bpmn:task", "bpmn:subProcess", "bpmn:endEvent", "bpmn:lane", "acme:x", "bpmndi:BPMNEdge"])
+            record["t"] = rng.choice(
+                ["bpmn:task", "bpmn:subProcess", "bpmn:endEvent", "bpmn:lane", "acme:x", "bpmndi:BPMNEdge"]
+            )
         elif kind == 4 and "@id" in record:
             record["@id"] = str(made.nodes[rng.choice(keys)].get("@id", "x"))
         elif kind == 5:

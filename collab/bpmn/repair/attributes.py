@@ -2,11 +2,12 @@
 
 `default`    the default flow is one of mine, else it is left out;
 `attribute`  a name or value the schema does not take is left out; without a required one the element hides;
+`text`       text where the schema wants elements only is left out;
 `id`         ids are unique: the smallest key keeps it, the others get a suffix; references follow keys.
 Mirror of frontend/src/document/view/attributes.ts.
 """
 
-from collab.bpmn.grammar import Shape, enumeration, shape, typed
+from collab.bpmn.grammar import Shape, derives, enumeration, shape, typed
 from collab.bpmn.records import Value
 from collab.bpmn.repair.canonical import base36, digest
 from collab.bpmn.repair.draft import Draft, target
@@ -47,7 +48,18 @@ def attributes(draft: Draft) -> None:
             if not fits and draft.fires(f"attribute{name}", key, [record.get("t"), value]):
                 _leave_out(draft, key, name, value)
         if known is not None:
+            _text(draft, key, known)
             _demand(draft, key, kind, known)
+
+
+def _text(draft: Draft, key: str, known: Shape) -> None:
+    """Text where the schema wants elements only."""
+    text = draft.value(key, "x")
+    if known.mixed or text is None or (isinstance(text, str) and text.strip(SPACE) == ""):
+        return
+    if draft.fires("text", key, [draft.nodes[key].get("t"), text]):
+        draft.change(key, "x", None)
+        draft.report("text", key, f"{draft.called(key)} shown without its text: not allowed by the BPMN schema")
 
 
 def _shape(draft: Draft, key: str, kind: str) -> Shape | None:
@@ -58,7 +70,7 @@ def _shape(draft: Draft, key: str, kind: str) -> Shape | None:
     return known
 
 
-def _fits(draft: Draft, key: str, name: str, value: Value, known: Shape | None) -> bool:
+def _fits(draft: Draft, key: str, name: str, value: Value, known: Shape | None) -> bool:  # noqa: PLR0911 -- a list
     if target(value) is not None:
         value = "r"  # a reference: its spelling is the view's business
     if not isinstance(value, str) or not NAME.fullmatch(name) or UNFIT.search(value):
@@ -71,9 +83,11 @@ def _fits(draft: Draft, key: str, name: str, value: Value, known: Shape | None) 
     prefix, colon, _ = name.partition(":")
     if not colon:
         return False
-    if known.other or prefix == "xml":
+    if prefix == "xml":
         return known.other
-    return (draft.scope(key).prefixes.get(prefix) or draft.everywhere.get(prefix)) == _XSI
+    if (draft.scope(key).prefixes.get(prefix) or draft.everywhere.get(prefix)) != _XSI:
+        return known.other
+    return name.partition(":")[2] != "type" or derives(draft.kind(key), value.rpartition(":")[2].strip(SPACE))
 
 
 def _typed(type_: str, value: str) -> bool:

@@ -92,7 +92,7 @@ class Finish:
             placed.append(_Placed(known.ranks.get(plain) if known else None, index, "", folded))
         if placed:
             node.children = _arrange(placed, as_written=flagged(record.get("oo")) or known is None)
-        text = self.written(content)
+        text = self.written(draft.value(key, "x"))
         if text:
             text = fit(text)
             node.children.insert(0, Node("#", {}, [], text, _marks(text, record.get("cd"))))

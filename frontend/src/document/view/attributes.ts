@@ -1,7 +1,7 @@
 // Attributes by the grammar, default flows, ids: default, attribute, id. Mirror of collab/bpmn/repair/attributes.py.
 import { base36, digest, sorted } from "./bytes.ts";
 import { target, type Draft } from "./draft.ts";
-import { enumeration, shape, typed, type Shape } from "./grammar.ts";
+import { derives, enumeration, shape, typed, type Shape } from "./grammar.ts";
 import { fit, INTEGER, NAME, NCNAME, NUMBER, QNAME, strip, unfit } from "./names.ts";
 import { remove, unhost } from "./sound.ts";
 import type { Json } from "./types.ts";
@@ -36,8 +36,19 @@ export function attributes(draft: Draft): void {
       if (!fits(draft, key, name.slice(1), value, known) && draft.fires(`attribute${name}`, key, [record["t"], value]))
         leaveOut(draft, key, name, value);
     }
-    if (known) demand(draft, key, kind, known);
+    if (!known) continue;
+    text(draft, key, known);
+    demand(draft, key, kind, known);
   }
+}
+
+/** Text where the schema wants elements only. */
+function text(draft: Draft, key: string, known: Shape): void {
+  const said = draft.value(key, "x");
+  if (known.mixed || said === undefined || said === null || (typeof said === "string" && strip(said) === "")) return;
+  if (!draft.fires("text", key, [draft.record(key)["t"], said])) return;
+  draft.change(key, "x", null);
+  draft.report("text", key, `${draft.called(key)} shown without its text: not allowed by the BPMN schema`);
 }
 
 /** The shape of an element; xsi:type may name a richer one (a formal expression where an expression stands). */
@@ -57,8 +68,9 @@ function fits(draft: Draft, key: string, name: string, given: Json, known: Shape
   const colon = name.indexOf(":");
   if (colon < 0) return false;
   const prefix = name.slice(0, colon);
-  if (known.other || prefix === "xml") return known.other;
-  return (draft.scope(key).prefixes.get(prefix) || draft.everywhere.get(prefix)) === XSI;
+  if (prefix === "xml") return known.other;
+  if ((draft.scope(key).prefixes.get(prefix) || draft.everywhere.get(prefix)) !== XSI) return known.other;
+  return name.slice(colon + 1) !== "type" || derives(draft.kind(key), strip(value.slice(value.lastIndexOf(":") + 1)));
 }
 
 function isTyped(type: string, value: string): boolean {

@@ -68,6 +68,13 @@ export const shape: (kind: string) => Shape | null = remembered((kind) => {
   return made;
 });
 
+/** May xsi:type name this type for an element of that kind? */
+export function derives(kind: string, declared: string): boolean {
+  const wanted = own(elements, kind);
+  for (let at: string | undefined = declared; at !== undefined && own(types, at); at = own(types, at)?.base) if (at === wanted) return true;
+  return false;
+}
+
 /** The shape of a type named by xsi:type, such as tFormalExpression. */
 export const typed: (declared: string) => Shape | null = remembered((declared) => {
   if (own(types, declared) === undefined) return null;

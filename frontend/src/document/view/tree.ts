@@ -104,7 +104,7 @@ function build(draft: Draft, key: string, nodes: Map<string, ViewNode>, outer: P
   }
   for (const folded of unfold(record)) placed.push({ ...folded, rank: known?.ranks.get(folded.node.kind) ?? null });
   node.children = arrange(placed, flagged(record["oo"]) || known === null);
-  const text = written(draft, content);
+  const text = written(draft, draft.value(key, "x"));
   if (text !== null && text !== "") {
     const child: ViewNode = { key: null, tag: "#", kind: "#", attributes: [], children: [], text: fit(text) };
     marks(child, record["cd"]);
