@@ -1,0 +1,151 @@
+"""Saving over REST: bases, conflicts, idempotency, and bad input that leaves nothing behind."""
+
+import time
+
+import httpx
+import pytest
+
+from tests.api.conftest import Client
+from tests.people import TEXT
+from tests.serving import Served
+
+XML = {"Content-Type": "application/xml"}
+ROOT = b'<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="urn:x">'
+
+
+def renamed(name: bytes) -> bytes:
+    return TEXT.replace(b'name="Do"', b'name="' + name + b'"')
+
+
+def put(ann: Client, diagram: str, xml: bytes, **headers: str) -> httpx.Response:
+    return ann.http.put(
+        f"/diagrams/{diagram}/content",
+        content=xml,
+        headers={**XML, **{k.replace("_", "-"): v for k, v in headers.items()}},
+    )
+
+
+def test_content_comes_back_as_it_was_sent(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    head = ann.http.get(f"/diagrams/{diagram}/content")
+    assert (head.status_code, head.content, head.headers["etag"], head.headers["x-version"]) == (200, TEXT, '"v1"', "1")
+    assert ann.http.get(f"/diagrams/{diagram}/content", headers={"If-None-Match": '"v1"'}).status_code == 304
+    live = ann.http.get(f"/diagrams/{diagram}/content", params={"version": "live"})
+    assert (live.content, live.headers["etag"]) == (TEXT, '"v1.s1"')
+
+
+def test_a_save_names_its_base(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    assert put(ann, diagram, renamed(b"A")).status_code == 428
+    assert put(ann, diagram, renamed(b"A"), If_Match="*").status_code == 428
+    saved = put(ann, diagram, renamed(b"A"), If_Match='"v1"')
+    assert (saved.status_code, saved.json()["version"], saved.headers["etag"]) == (200, 2, '"v2"')
+    both = ann.http.put(
+        f"/diagrams/{diagram}/content?base_version=1", content=TEXT, headers={**XML, "If-Match": '"v2"'}
+    )
+    assert (both.status_code, both.json()["code"]) == (400, "invalid_request")
+    as_json = ann.http.put(f"/diagrams/{diagram}/content", json={"bpmn_xml": TEXT.decode(), "base_version": 2})
+    assert as_json.json()["version"] == 3
+
+
+def test_a_stale_save_is_409_or_412_with_one_body_and_changes_nothing(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    assert put(ann, diagram, renamed(b"Theirs"), If_Match='"v1"').status_code == 200
+    by_version = ann.http.put(f"/diagrams/{diagram}/content?base_version=1", content=renamed(b"Mine"), headers=XML)
+    by_tag = put(ann, diagram, renamed(b"Mine"), If_Match='"v1"')
+    assert (by_version.status_code, by_tag.status_code) == (409, 412)
+    a, b = by_version.json(), by_tag.json()
+    assert {k: v for k, v in a.items() if k not in ("status", "request_id")} == {
+        k: v for k, v in b.items() if k not in ("status", "request_id")
+    }
+    assert (a["code"], a["base_version"], a["current_version"], a["current_etag"]) == ("version_conflict", 1, 2, '"v2"')
+    assert a["conflict"]["both"] == [
+        {"element": "Task_1", "property": "name", "base": "Do", "yours": "Mine", "theirs": "Theirs"}
+    ]
+    assert ann.http.get(f"/diagrams/{diagram}/content").content == renamed(b"Theirs")
+
+
+def test_a_retried_save_replays_instead_of_conflicting_with_itself(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    first = put(ann, diagram, renamed(b"A"), If_Match='"v1"', Idempotency_Key="one")
+    again = put(ann, diagram, renamed(b"A"), If_Match='"v1"', Idempotency_Key="one")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.content == again.content
+    assert again.headers["idempotent-replayed"] == "true"
+    other = put(ann, diagram, renamed(b"B"), If_Match='"v1"', Idempotency_Key="one")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert [v["version"] for v in ann.http.get(f"/diagrams/{diagram}/versions").json()["items"]] == [2, 1]
+    created = [
+        ann.http.post("/diagrams", json={"title": "once"}, headers={"Idempotency-Key": "make"}).json()["id"]
+        for _ in range(3)
+    ]
+    assert len(set(created)) == 1
+
+
+def test_an_unchanged_save_writes_nothing(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    before = ann.http.get(f"/diagrams/{diagram}/audit").json()["items"]
+    saved = put(ann, diagram, TEXT, If_Match='"v1"')
+    assert (saved.json()["version"], saved.json()["unchanged"]) == (1, True)
+    assert ann.http.get(f"/diagrams/{diagram}/audit").json()["items"] == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"not xml", 422, "invalid_bpmn"),
+        (b"<a/>", 422, "invalid_bpmn"),
+        (b'<?xml version="1.0"?><!DOCTYPE a><a/>', 422, "xml_forbidden"),
+        (ROOT + b"<process/>" * 60_000 + b"</definitions>", 413, "too_large"),
+        (ROOT + b" " * 6_000_000 + b"</definitions>", 413, "too_large"),
+        (b'<?xml version="1.0" encoding="EBCDIC"?><a/>', 422, "invalid_bpmn"),
+    ],
+    ids=["not xml", "not bpmn", "doctype", "60,000 elements", "6 MB", "encoding"],
+)
+def test_bad_input_gets_its_code_a_plain_sentence_and_nothing_is_stored(
+    server: Served, ann: Client, body: bytes, status: int, code: str
+) -> None:
+    diagram = ann.diagram(TEXT)
+    before = ann.http.get("/diagrams").json()["items"]
+    for answer in (
+        ann.http.post("/diagrams?title=bad", content=body, headers=XML),
+        put(ann, diagram, body, If_Match='"v1"'),
+    ):
+        told = answer.json()
+        assert (answer.status_code, told["code"]) == (status, code)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert 10 < len(told["detail"]) < 300
+        assert told["request_id"] == answer.headers["x-request-id"]
+    assert ann.http.get("/diagrams").json()["items"] == before
+    started = time.perf_counter()
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+    assert time.perf_counter() - started < 2
+
+
+def test_wrong_types_say_where(ann: Client) -> None:
+    for body, path in (
+        ({"title": 5}, "body.title"),
+        ({"title": "x", "project_id": "no"}, "body.project_id"),
+        ([], "body"),
+    ):
+        answer = ann.http.post("/diagrams", json=body)
+        assert answer.status_code in (400, 422), answer.text
+        assert answer.json()["errors"][0]["path"].startswith(path) or answer.json()["code"] == "invalid_reference"
+    assert ann.http.post("/diagrams", content=b"{bad", headers={"Content-Type": "application/json"}).status_code == 400
+    assert ann.http.post("/diagrams", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 415
+
+
+def test_restore_and_versions(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    put(ann, diagram, renamed(b"Two"), If_Match='"v1"')
+    assert ann.http.post(f"/diagrams/{diagram}/versions/1/restore").json()["version"] == 3
+    assert ann.http.get(f"/diagrams/{diagram}/content").content == TEXT
+    same = ann.http.post(f"/diagrams/{diagram}/versions", json={"message": "now"})
+    assert (same.status_code, same.json()["version"]) == (200, 3)
+    named = ann.http.patch(f"/diagrams/{diagram}/versions/2", json={"name": "kept", "pinned": True}).json()
+    assert (named["name"], named["pinned"]) == ("kept", True)
+    assert ann.http.get(f"/diagrams/{diagram}/versions/99").status_code == 404
+    items = ann.http.get(f"/diagrams/{diagram}/versions", params={"limit": 2}).json()
+    assert [v["version"] for v in items["items"]] == [3, 2]
+    rest = ann.http.get(f"/diagrams/{diagram}/versions", params={"limit": 2, "cursor": items["next_cursor"]}).json()
+    assert ([v["version"] for v in rest["items"]], rest["next_cursor"]) == ([1], None)
