@@ -1,0 +1,356 @@
+"""The room's core without sockets, clock or database: rules one by one, then seeded histories with crashes."""
+
+import random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pycrdt import Doc, Map
+
+from collab.room import Acknowledge, Append, Effects, Part, Room, Send
+from collab.session import Person, Protocol, Session
+from collab.wire import messages
+from collab.wire.close import Close
+
+ANN = Person(UUID(int=1), "Ann", "#112233")
+BOB = Person(UUID(int=2), "Bob", "#445566")
+YWS, HOC = Protocol.YWS, Protocol.HOCUSPOCUS
+
+
+class Peer:
+    """A client: a document, and everything the room ever sent it."""
+
+    def __init__(self, room: Room, person: Person, protocol: Protocol, client: int, *, writes: bool = True) -> None:
+        self.room = room
+        self.doc: Doc[Any] = Doc(client_id=client)
+        self.map: Map[Any] = self.doc.get("n", type=Map)
+        self.received: list[messages.Message] = []
+        self.acknowledged = 0
+        self.closed: Close | None = None
+        self.session, effects = room.join(person, protocol, writes=writes)
+        self.owed = effects
+
+    def take(self, payload: bytes) -> None:
+        for message in messages.decode_frame(payload):
+            self.received.append(message)
+            if isinstance(message, messages.Update | messages.Step2):
+                self.doc.apply_update(message.update)
+
+    def edit(self, key: str, value: object) -> messages.Update:
+        before = self.doc.get_state()
+        self.map[key] = value
+        return messages.Update(self.doc.get_update(before))
+
+
+class Bench:
+    """Runs a room: delivers, and commits when told to."""
+
+    def __init__(self, updates: list[bytes] | None = None) -> None:
+        self.log: list[bytes] = list(updates or [])
+        self.room = Room(self.log, len(self.log))
+        self.peers: dict[Session, Peer] = {}
+        self.pending: list[Append] = []
+        self.now = 0.0
+
+    def join(self, person: Person, protocol: Protocol, client: int, *, writes: bool = True) -> Peer:
+        peer = Peer(self.room, person, protocol, client, writes=writes)
+        self.peers[peer.session] = peer
+        self.carry(peer.owed)
+        self.say(peer, messages.Step1(peer.doc.get_state()))
+        self.say(peer, messages.Step2(peer.doc.get_update(b"\x00")))
+        return peer
+
+    def say(self, peer: Peer, message: messages.Message) -> None:
+        self.carry(self.room.receive(peer.session, message, self.now))
+
+    def carry(self, effects: Effects) -> None:
+        for effect in effects:
+            match effect:
+                case Send(to, payload, _):
+                    for session in to:
+                        if session in self.peers:
+                            self.peers[session].take(payload)
+                case Acknowledge(session, count):
+                    self.peers[session].acknowledged += count
+                case Append():
+                    self.pending.append(effect)
+                case Part(session, code):
+                    self.peers.pop(session).closed = code
+
+    def tick(self) -> None:
+        self.now += 1.0
+        self.carry(self.room.tick(self.now))
+
+    def commit(self, count: int | None = None) -> None:
+        done, self.pending = self.pending[:count], self.pending[len(self.pending[:count]) :]
+        for append in done:
+            self.log.append(append.update)
+            self.carry(self.room.committed(append.ticket, len(self.log)))
+
+
+def value_of(updates: list[bytes], key: str) -> object:
+    doc: Doc[Any] = Doc()
+    for update in updates:
+        doc.apply_update(update)
+    return doc.get("n", type=Map).get(key)
+
+
+def test_R1_hocuspocus_is_acknowledged_after_the_commit_and_once_an_update() -> None:
+    bench = Bench()
+    ann = bench.join(ANN, HOC, 11)
+    assert ann.acknowledged == 1, "the first step 2 after its step 1, which added nothing"
+    bench.say(ann, ann.edit("a", "1"))
+    bench.say(ann, ann.edit("b", "2"))
+    assert ann.acknowledged == 1
+    bench.commit(1)
+    assert ann.acknowledged == 2
+    bench.commit()
+    assert ann.acknowledged == 3
+
+
+def test_R1_y_websocket_hears_its_own_structs_only_after_the_commit() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    ann.received.clear()
+    bench.say(ann, update := ann.edit("a", "1"))
+    bench.tick()
+    assert bob.map["a"] == "1", "others see it before it is on disk"
+    assert not any(isinstance(m, messages.Update | messages.Step2) for m in ann.received)
+    bench.commit()
+    assert update in ann.received
+
+
+def test_R1_a_duplicate_of_something_uncommitted_waits_for_its_commit() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, HOC, 11), bench.join(BOB, HOC, 12)
+    bench.say(ann, update := ann.edit("a", "1"))
+    before = bob.acknowledged
+    bench.say(bob, update)
+    assert bob.acknowledged == before
+    bench.commit()
+    assert bob.acknowledged == before + 1
+    bench.say(bob, update)
+    assert bob.acknowledged == before + 2, "of something committed: at once"
+
+
+def test_R3_garbage_ends_its_own_session_and_leaves_no_trace() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    for garbage in (b"", b"\x01", b"\xff" * 20, b"\x01\x01\x0b\x00\x84", b"\x05" * 9):
+        eve = bench.join(ANN, YWS, 99)
+        bench.say(eve, messages.Update(garbage))
+        assert eve.closed is Close.MALFORMED, garbage
+    bench.say(bob, bob.edit("b", "1"))
+    bench.tick()
+    assert ann.map["b"] == "1"
+
+
+def test_R3_an_update_over_its_limit_is_too_large() -> None:
+    bench = Bench()
+    ann = bench.join(ANN, YWS, 11)
+    bench.say(ann, ann.edit("a", "x" * (1024 * 1024 + 1)))
+    assert ann.closed is Close.TOO_LARGE
+    assert bench.pending == []
+
+
+def test_R4_a_joiner_has_everything_before_any_later_update() -> None:
+    bench = Bench()
+    ann = bench.join(ANN, YWS, 11)
+    bench.say(ann, messages.Awareness((messages.Entry(11, 1, {"cursor": 1}),)))
+    bench.say(ann, ann.edit("a", "1"))
+    bob = Peer(bench.room, BOB, YWS, 12)
+    bench.peers[bob.session] = bob
+    bench.carry(bob.owed)
+    assert any(isinstance(m, messages.Awareness) for m in bob.received)
+    bench.say(ann, ann.edit("b", "2"))
+    bench.tick()
+    assert not any(isinstance(m, messages.Update) for m in bob.received), "no update before its step 1 was answered"
+    bench.say(bob, messages.Step1(bob.doc.get_state()))
+    assert bob.map.to_py() == {"a": "1", "b": "2"}
+
+
+def test_R5_a_slow_reader_misses_updates_and_gets_one_difference() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    bench.room.lag(bob.session)
+    for number in range(20):
+        bench.say(ann, ann.edit("a", str(number)))
+        bench.tick()
+    assert "a" not in bob.map
+    bob.received.clear()
+    bench.commit()
+    bench.carry(bench.room.resync(bob.session))
+    assert sum(isinstance(m, messages.Step2) for m in bob.received) == 1
+    assert bob.map["a"] == "19"
+
+
+def test_R6_nobody_speaks_for_another_and_leavers_vanish() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    bench.say(ann, messages.Awareness((messages.Entry(11, 1, {"user": {"name": "The King"}, "x": 1}),)))
+    bench.tick()
+    said = [e for m in bob.received if isinstance(m, messages.Awareness) for e in m.entries if e.client == 11]
+    assert said[-1].state == {"user": {"id": str(ANN.id), "name": "Ann", "color": "#112233"}, "x": 1}
+    bench.say(
+        bob,
+        messages.Awareness(
+            (messages.Entry(11, 9, {"x": 2}), messages.Entry(11, 10, None), messages.Entry(500, 1, None))
+        ),
+    )
+    bench.tick()
+    assert bob.closed is None
+    bob.received.clear()
+    bench.carry(bench.room.leave(ann.session))
+    gone = [e for m in bob.received if isinstance(m, messages.Awareness) for e in m.entries]
+    assert [(e.client, e.state) for e in gone] == [(11, None)]
+
+
+def test_R9_an_update_without_its_dependency_waits_outside() -> None:
+    other: Doc[Any] = Doc(client_id=50)
+    values: Map[Any] = other.get("n", type=Map)
+    values["inner"] = Map({})
+    first = other.get_update()
+    ahead: Doc[Any] = Doc(client_id=51)
+    ahead.apply_update(first)
+    before = ahead.get_state()
+    ahead.get("n", type=Map)["inner"]["deep"] = "1"
+    second = ahead.get_update(before)
+
+    bench = Bench()
+    ann, bob = bench.join(ANN, HOC, 11), bench.join(BOB, YWS, 12)
+    acknowledged = ann.acknowledged
+    bench.say(ann, messages.Update(second))
+    bench.tick()
+    assert bench.pending == [], "it is not in the log"
+    assert any(isinstance(m, messages.Step1) for m in ann.received[-1:]), "its sender is asked"
+    bench.commit()
+    assert ann.acknowledged == acknowledged
+    bench.say(ann, messages.Step2(first))
+    bench.tick()
+    bench.commit()
+    assert ann.acknowledged == acknowledged + 1, "the answer to our question gets none, the update gets its own"
+    assert bob.map.to_py() == {"inner": {"deep": "1"}}
+    doc: Doc[Any] = Doc()
+    for update in bench.log:
+        doc.apply_update(update)
+    assert doc.get("n", type=Map).to_py() == {"inner": {"deep": "1"}}
+
+
+def test_R9_gaps_are_bounded() -> None:
+    bench = Bench()
+    ann = bench.join(ANN, YWS, 11)
+    for number in range(60):
+        doc: Doc[Any] = Doc(client_id=1000 + number)
+        values: Map[Any] = doc.get("n", type=Map)
+        values["a"] = 1
+        before = doc.get_state()
+        values["b"] = 2
+        bench.say(ann, messages.Update(doc.get_update(before)))
+        if ann.closed:
+            break
+    assert ann.closed is Close.MALFORMED
+
+
+def test_R10_who_loses_the_right_to_write_is_sent_away() -> None:
+    bench = Bench()
+    ann = bench.join(ANN, HOC, 11)
+    bench.carry(bench.room.set_right(ann.session, writes=False))
+    assert ann.closed is Close.NO_RIGHT
+
+
+def test_R14_a_viewer_is_acknowledged_for_nothing_new_and_ended_for_a_write() -> None:
+    bench = Bench()
+    ann = bench.join(ANN, YWS, 11)
+    bench.say(ann, ann.edit("a", "1"))
+    bench.say(ann, ann.edit("b", "1"))
+    del ann.map["b"]
+    bench.say(ann, messages.Update(ann.doc.get_update()))
+    bench.commit()
+    eve = bench.join(BOB, HOC, 12, writes=False)
+    assert (eve.acknowledged, eve.closed) == (1, None)
+    bench.say(eve, messages.Awareness((messages.Entry(12, 1, {"cursor": 1}),)))
+    bench.say(eve, eve.edit("c", "1"))
+    assert eve.closed is Close.NO_RIGHT
+    assert value_of(bench.log, "c") is None
+
+
+def test_a_busy_room_gathers_and_a_quiet_one_answers_at_once() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    bench.now += 1
+    bench.say(ann, ann.edit("a", "1"))
+    assert bob.map["a"] == "1"
+    bob.received.clear()
+    for number in range(5):
+        bench.say(ann, ann.edit("a", str(number)))
+    assert bob.received == []
+    assert bench.room.due is not None
+    bench.tick()
+    assert len([m for m in bob.received if isinstance(m, messages.Update)]) == 1
+    assert bob.map["a"] == "4"
+
+
+def test_updates_from_the_log_reach_everybody_once() -> None:
+    bench = Bench()
+    ann = bench.join(ANN, YWS, 11)
+    other: Doc[Any] = Doc(client_id=900)
+    other.get("n", type=Map)["saved"] = "over REST"
+    bench.log.append(other.get_update())
+    bench.carry(bench.room.from_log(1, [other.get_update()], 5.0))
+    assert ann.map["saved"] == "over REST"
+    assert bench.room.seq == 1
+    bench.carry(bench.room.from_log(1, [other.get_update()], 6.0))
+    assert bench.pending == []
+
+
+@pytest.mark.parametrize("round_", range(25))
+def test_R2_seeded_histories_with_crashes_lose_nothing_acknowledged(round_: int) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}, round {round_}")
+    rng = random.Random(seed)
+    bench = Bench()
+    believed: dict[str, str] = {}
+    waiting: dict[Peer, list[tuple[str, str]]] = {}
+    counter = 0
+    for _ in range(120):
+        writers = list(bench.peers.values())
+        match rng.randrange(10):
+            case 0 | 1 if len(writers) < 5:
+                counter += 1
+                peer = bench.join(rng.choice([ANN, BOB]), rng.choice([YWS, HOC]), 100 + counter)
+                waiting[peer] = [("", "")] if peer.session.protocol is HOC else []  # its first step 2 is owed one too
+            case 2 if writers:
+                peer = rng.choice(writers)
+                bench.carry(bench.room.leave(peer.session))
+                del bench.peers[peer.session]
+            case 3:
+                bench.commit(rng.randrange(4))
+            case 4:
+                bench.tick()
+            case 5 if rng.random() < 0.3:
+                # The process dies: what was not committed is gone, clients come to a new one.
+                bench = Bench(bench.log)
+                waiting.clear()
+            case _ if writers:
+                peer = rng.choice(writers)
+                counter += 1
+                key, value = f"k{counter}", f"v{counter}"
+                update = peer.edit(key, value)
+                if peer.session.protocol is HOC:
+                    waiting[peer].append((key, value))
+                bench.say(peer, update)
+        for peer, mine in waiting.items():
+            while peer.acknowledged > 0 and mine:
+                key, value = mine.pop(0)
+                peer.acknowledged -= 1
+                if key:
+                    believed[key] = value
+            peer.acknowledged = 0
+        for key, value in believed.items():
+            assert value_of(bench.log, key) == value, f"seed {seed}: {key} was acknowledged and is not on disk"
+    bench.commit()
+    bench.tick()
+    stored = {key: value_of(bench.log, key) for key in believed}
+    assert stored == believed
+    states = {repr(sorted((peer.map.to_py() or {}).items())) for peer in bench.peers.values()}
+    assert len(states) <= 1, f"seed {seed}: replicas differ"
