@@ -68,3 +68,15 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the corpus of other people's files is not beside this checkout")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the time went, by folder."""
+    spent: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folder = "/".join(report.nodeid.split("/")[:2])
+                spent[folder] = spent.get(folder, 0.0) + report.duration
+    for folder, seconds in sorted(spent.items(), key=lambda pair: -pair[1]):
+        terminalreporter.write_line(f"{seconds:8.1f} s  {folder}")
