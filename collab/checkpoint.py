@@ -4,6 +4,7 @@ Nobody computes while holding a head: the state is read, rendered in the worksho
 meanwhile; the third time it is done under the lock. Called by the API, by rooms when the last one leaves, by the worker.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from storage.idempotency import Once
 from storage.updates import LoadError, Stored, UpdateLog
 
 OPTIMISTIC: Final = 2  # attempts without holding the head; the next one holds it
+HELD_PAUSE_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +41,73 @@ class Who:
     user_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A document as it was read, the version that was its head then, and the transaction that holds it, if one does."""
+
+    stored: Stored
+    head: versions.Head
+    held: Connection | None
+
+    @property
+    def fresh(self) -> bool:
+        """The head version stands for all that is in the log."""
+        return (self.head.epoch, self.head.seq) == (self.stored.epoch, self.stored.seq)
+
+
 class MovedError(Exception):
     """Somebody wrote meanwhile: read again."""
 
 
 @asynccontextmanager
-async def at_rest(
-    db: Database, log: UpdateLog, who: Who, attempt: int
-) -> AsyncIterator[tuple[Stored, Connection | None]]:
+async def at_rest(db: Database, log: UpdateLog, who: Who, attempt: int) -> AsyncIterator[Rest]:
     """The stored document; from the third attempt on with its head held, so that nothing moves any more."""
     if attempt < OPTIMISTIC:
-        yield await log.load(who.org_id, who.diagram_id), None
+        stored = await log.load(who.org_id, who.diagram_id)
+        yield Rest(stored, await _head(db, who, None), None)
         return
-    async with db.transaction(user=who.user_id, org=who.org_id) as conn:
-        await updates.head(conn, who.org_id, who.diagram_id, lock=True)
-        yield await log.load(who.org_id, who.diagram_id), conn
+    while True:
+        async with db.transaction(user=who.user_id, org=who.org_id) as conn:
+            # Never queueing for the lock: whoever waits inside PostgreSQL takes a connection away from everybody else.
+            if await updates.head(conn, who.org_id, who.diagram_id, lock=True, wait=False) is not None:
+                stored = await log.load(who.org_id, who.diagram_id)
+                yield Rest(stored, await _head(db, who, conn), conn)
+                return
+        await log.load(who.org_id, who.diagram_id)  # is there a diagram at all?
+        await asyncio.sleep(HELD_PAUSE_S)
+
+
+async def _head(db: Database, who: Who, held: Connection | None) -> versions.Head:
+    async with reading(db, who, held) as conn:
+        head = await versions.head(conn, who.org_id, who.diagram_id)
+    if head is None:
+        raise LoadError("a diagram without a version")
+    return head
 
 
 @asynccontextmanager
-async def unmoved(db: Database, who: Who, stored: Stored, held: Connection | None) -> AsyncIterator[Connection]:
-    """The final transaction: the head locked and still where it was read. Raises MovedError."""
+async def reading(db: Database, who: Who, held: Connection | None) -> AsyncIterator[Connection]:
+    """Where to read: in the transaction that holds the head if there is one. Whoever holds it needs no other connection."""
     if held is not None:
         yield held
         return
+    async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
+        yield conn
+
+
+@asynccontextmanager
+async def unmoved(db: Database, who: Who, rest: Rest) -> AsyncIterator[Connection]:
+    """The final transaction: log and head version locked and still where they were read. Raises MovedError."""
+    if rest.held is not None:
+        yield rest.held
+        return
     async with db.transaction(user=who.user_id, org=who.org_id) as conn:
         now = await updates.head(conn, who.org_id, who.diagram_id, lock=True)
-        if now is None or (now.epoch, now.seq) != (stored.epoch, stored.seq):
+        if now is None or (now.epoch, now.seq) != (rest.stored.epoch, rest.stored.seq):
             raise MovedError
+        newest = await versions.head(conn, who.org_id, who.diagram_id)
+        if newest is None or newest.version != rest.head.version:
+            raise MovedError  # a version of the very same state: the log has not moved, the history has
         yield conn
 
 
@@ -100,31 +142,31 @@ async def make(
     attempt = 0
     while True:
         try:
-            async with at_rest(db, log, who, attempt) as (stored, held):
-                return await _make(db, workshop, who, stored, held, kind, message, request_id, once)
+            async with at_rest(db, log, who, attempt) as rest:
+                return await write_version(
+                    db, workshop, who, rest, kind=kind, message=message, request_id=request_id, once=once
+                )
         except MovedError:
             attempt += 1
 
 
-async def _make(
+async def write_version(
     db: Database,
     workshop: Workshop,
     who: Who,
-    stored: Stored,
-    held: Connection | None,
-    kind: str,
-    message: str | None,
-    request_id: str | None,
-    once: Once | None,
+    rest: Rest,
+    *,
+    kind: str = "auto",
+    message: str | None = None,
+    request_id: str | None = None,
+    once: Once | None = None,
 ) -> Made:
-    async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
-        head = await versions.head(conn, who.org_id, who.diagram_id)
-    if head is None:
-        raise LoadError("a diagram without a version")
-    if head.seq == stored.seq and head.epoch == stored.epoch:
+    """The version of a document at rest; the head when that says the same already."""
+    head, stored = rest.head, rest.stored
+    if rest.fresh:
         return Made(head.version, created=False)
     rendered = await workshop.do(diagram.render, stored.updates)
-    async with unmoved(db, who, stored, held) as conn:
+    async with unmoved(db, who, rest) as conn:
         if once is not None:
             await once.enter(conn)
         if rendered.sha256 == head.sha256:

@@ -16,13 +16,13 @@ import uuid_utils.compat as uuids
 from collab import checkpoint
 from collab.bpmn import diagram
 from collab.bpmn.diagram import Edited
-from collab.checkpoint import MovedError, Who, at_rest, unmoved
+from collab.checkpoint import MovedError, Rest, Who, at_rest, unmoved
 from collab.workshop import Workshop
 from storage import audit, diagrams, notices, outbox, updates, versions
 from storage.access import Grant
-from storage.database import Connection, Database
+from storage.database import Database
 from storage.idempotency import Once
-from storage.updates import Append, Stored, UpdateLog
+from storage.updates import Append, UpdateLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,28 +145,30 @@ async def save(
 ) -> Saved:
     """A text on top of the version it is based on. Raises VersionConflict and the errors of collab.bpmn.errors."""
     who = Who(grant.org_id, grant.diagram_id, grant.user_id)
-    attempt = 0
+    attempt, versioned = 0, False
     while True:
         try:
-            async with at_rest(db, log, who, attempt) as (stored, held):
-                edited = await workshop.do(diagram.edit_towards, stored.updates, xml, charset, new_client_id())
-                head = await _head(db, who)
-                fresh = (head.epoch, head.seq) == (stored.epoch, stored.seq)
-                on_live = base_seq is not None and (base, base_seq) == (head.version, stored.seq)
-                if fresh or on_live:
-                    if edited.update is None:
-                        return Saved(head.version, unchanged=True)
-                    if base == head.version and (base_seq is None or on_live or base_seq == head.seq):
-                        return await _write(
-                            db, who, stored, held, edited, head,
-                            kind="manual", message=message, request_id=request_id, once=once,
-                        )  # fmt: skip
-                    raise await _conflict(db, workshop, who, base, head, xml)
+            async with at_rest(db, log, who, attempt) as rest:
+                client, head = new_client_id(), rest.head
+                edited = await workshop.do(diagram.edit_towards, rest.stored.updates, xml, charset, client)
+                # A live state is named by its number in the log; who made which version of it meanwhile does not matter.
+                current = (
+                    base == head.version if base_seq is None else base_seq == rest.stored.seq and base <= head.version
+                )
+                if rest.fresh and edited.update is None:
+                    return Saved(head.version, unchanged=True)
+                if rest.fresh and current:
+                    return await _write(
+                        db, who, rest, edited, client, kind="manual", message=message, request_id=request_id, once=once
+                    )
+                if rest.fresh or (versioned and not current):
+                    raise await _conflict(db, workshop, who, rest, base, xml)
         except MovedError:
             attempt += 1
             continue
         # Live edits newer than the head: they become a version, and then the base is looked at again.
         await checkpoint.make(db, log, workshop, who, request_id=request_id)
+        versioned = True
 
 
 async def restore(
@@ -185,38 +187,39 @@ async def restore(
         text = await versions.base_text(conn, grant.org_id, grant.diagram_id, version)
     if text is None:
         raise LookupError(f"the text of version {version} is not kept")
-    await checkpoint.make(db, log, workshop, who, request_id=request_id)
     attempt = 0
     while True:
         try:
-            async with at_rest(db, log, who, attempt) as (stored, held):
-                edited = await workshop.do(diagram.edit_towards, stored.updates, text, None, new_client_id())
-                head = await _head(db, who)
+            async with at_rest(db, log, who, attempt) as found:
+                rest = found if found.fresh else await _versioned(db, workshop, who, found, request_id)
+                client = new_client_id()
+                edited = await workshop.do(diagram.edit_towards, rest.stored.updates, text, None, client)
                 if edited.update is None:
-                    return Saved(head.version, unchanged=True)
+                    return Saved(rest.head.version, unchanged=True)
+                message = f"Version {version} restored"
                 return await _write(
-                    db, who, stored, held, edited, head,
-                    kind="restore", message=f"Version {version} restored", request_id=request_id, once=once,
-                )  # fmt: skip
+                    db, who, rest, edited, client, kind="restore", message=message, request_id=request_id, once=once
+                )
         except MovedError:
             attempt += 1
 
 
-async def _head(db: Database, who: Who) -> versions.Head:
-    async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
-        head = await versions.head(conn, who.org_id, who.diagram_id)
-    if head is None:
-        raise updates.UnknownDiagramError(f"there is no diagram {who.diagram_id}")
-    return head
+async def _versioned(db: Database, workshop: Workshop, who: Who, rest: Rest, request_id: str | None) -> Rest:
+    """Live edits as a version of their own, before something is written over them."""
+    await checkpoint.write_version(db, workshop, who, rest, request_id=request_id)
+    if rest.held is None:
+        raise MovedError  # by ourselves
+    head = await versions.head(rest.held, who.org_id, who.diagram_id)
+    assert head is not None, "a version was written a moment ago"
+    return Rest(rest.stored, head, rest.held)
 
 
 async def _write(
     db: Database,
     who: Who,
-    stored: Stored,
-    held: Connection | None,
+    rest: Rest,
     edited: Edited,
-    head: versions.Head,
+    client: int,
     *,
     kind: str,
     message: str | None,
@@ -226,19 +229,16 @@ async def _write(
     """One short transaction: update, version, audit, outbox, and the news for open rooms."""
     assert edited.update is not None
     rendered = edited.rendered
-    number, seq = head.version + 1, stored.seq + 1
+    number, seq, epoch = rest.head.version + 1, rest.stored.seq + 1, rest.stored.epoch
     text = edited.verbatim if edited.exact else rendered.xml
     saved = Saved(number, unchanged=False, repairs=rendered.repairs, xml=None if edited.exact else rendered.xml)
-    async with unmoved(db, who, stored, held) as conn:
+    async with unmoved(db, who, rest) as conn:
         if once is not None:
             await once.enter(conn)
-        now = await versions.head(conn, who.org_id, who.diagram_id)
-        if now is None or now.version != head.version:
-            raise MovedError
-        append = Append(who.org_id, who.diagram_id, stored.epoch, edited.update, who.user_id)
+        append = Append(who.org_id, who.diagram_id, epoch, edited.update, who.user_id, client)
         await updates.append_in(conn, append, seq)
         await checkpoint.write(
-            conn, who, rendered, text, number, stored.epoch, seq,
+            conn, who, rendered, text, number, epoch, seq,
             kind=kind, message=message, authors=[who.user_id] if who.user_id else [],
         )  # fmt: skip
         await notices.notify(conn, {"event": "log", "org": str(who.org_id), "diagram": str(who.diagram_id), "seq": seq})
@@ -250,13 +250,11 @@ async def _write(
     return saved
 
 
-async def _conflict(
-    db: Database, workshop: Workshop, who: Who, base: int, head: versions.Head, xml: bytes
-) -> VersionConflict:
-    async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
+async def _conflict(db: Database, workshop: Workshop, who: Who, rest: Rest, base: int, xml: bytes) -> VersionConflict:
+    async with checkpoint.reading(db, who, rest.held) as conn:
         before = await versions.base_text(conn, who.org_id, who.diagram_id, base) if base else None
-        current = await versions.base_text(conn, who.org_id, who.diagram_id, head.version)
+        current = await versions.base_text(conn, who.org_id, who.diagram_id, rest.head.version)
     conflict = None
     if before is not None and current is not None:
         conflict = await workshop.do(diagram.conflict, before, xml, current)
-    return VersionConflict(base, head, head.created_by, conflict)
+    return VersionConflict(base, rest.head, rest.head.created_by, conflict)

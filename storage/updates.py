@@ -251,12 +251,13 @@ class Head:
     seq: int
 
 
-async def head(conn: Connection, org_id: UUID, diagram_id: UUID, *, lock: bool = False) -> Head | None:
-    """The head row, locked until the commit when asked; inside a transaction of the organization."""
-    statement = "SELECT epoch, seq FROM colane.diagram_heads WHERE org_id = :org AND diagram_id = :id"
-    row = (
-        await conn.execute(text(statement + (" FOR UPDATE" if lock else "")), {"org": org_id, "id": diagram_id})
-    ).one_or_none()
+async def head(
+    conn: Connection, org_id: UUID, diagram_id: UUID, *, lock: bool = False, wait: bool = True
+) -> Head | None:
+    """The head row, locked until the commit when asked; None when there is none, or somebody holds it and we do not wait."""
+    how = (" FOR UPDATE" if wait else " FOR UPDATE SKIP LOCKED") if lock else ""
+    statement = f"SELECT epoch, seq FROM colane.diagram_heads WHERE org_id = :org AND diagram_id = :id{how}"
+    row = (await conn.execute(text(statement), {"org": org_id, "id": diagram_id})).one_or_none()
     return None if row is None else Head(row.epoch, row.seq)
 
 
