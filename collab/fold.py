@@ -34,7 +34,7 @@ def fold_log(snapshot: bytes | None, tail: Sequence[tuple[int, bytes]]) -> Folde
 
 async def fold(db: Database, log: UpdateLog, workshop: Workshop, org_id: UUID, diagram_id: UUID) -> bool:
     """Folds all that is committed now. False when there was nothing to do, or somebody else did it."""
-    stored = await log.load(org_id, diagram_id)
+    stored = await log.load(org_id, diagram_id, deleted_too=True)  # it may be brought back
     if not stored.tail:
         return False
     seed, tail = stored.snapshot, stored.tail

@@ -5,9 +5,9 @@ failure costs time and nothing else.
 """
 
 import asyncio
-import os
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -24,44 +24,48 @@ QUIET_S: Final = 10.0  # a diagram is folded when nobody wrote for this long,
 OVERDUE_S: Final = 60.0  # or when the oldest unfolded update has waited this long
 VERSION_MINUTES: Final = 10
 SWEEP_S: Final = 300.0
-LEASE_S: Final = 60.0
+LEASE_S: Final = 60.0  # and how long a diagram is left alone after a failure
 
 _log = structlog.get_logger()
 
 
 async def run(db: Database, log: UpdateLog, workshop: Workshop) -> None:
     """Rounds without end."""
-    holder = f"{os.getpid()}"
+    holder = str(uuid4())
     swept = float("-inf")
     while True:
         try:
-            await _round(db, log, workshop, holder)
+            await round_of(db, log, workshop, holder)
             now = asyncio.get_running_loop().time()
             if now - swept > SWEEP_S:
-                await _sweep(db)
+                await sweep(db, log, workshop)
                 swept = now
         except Exception:  # noqa: BLE001 -- the next round tries again
+            # Tidying up after a cancellation can fail too (the database is gone with the server) and hide it.
+            running = asyncio.current_task()
+            if running is not None and running.cancelling():
+                raise asyncio.CancelledError from None
             _log.exception("worker.round_failed")
         await asyncio.sleep(ROUND_S)
 
 
-async def _round(db: Database, log: UpdateLog, workshop: Workshop, holder: str) -> None:
+async def round_of(db: Database, log: UpdateLog, workshop: Workshop, holder: str) -> None:
+    """Folds what is due. What fails keeps its lease: it is not tried again before that ends, and keeps nobody waiting."""
     async with db.transaction(read_only=True) as conn:
         waiting = await folds.dirty(conn)
     for one in waiting:
         if not due(one, datetime.now(UTC)):
             continue
-        name = f"fold:{one.diagram_id}"
         async with db.transaction() as conn:
-            if not await folds.claim(conn, name, holder, LEASE_S):
+            if not await folds.claim(conn, one.lease, holder, LEASE_S):
                 continue
         try:
             await _look_after(db, log, workshop, one)
         except Exception:  # noqa: BLE001 -- one diagram's trouble is not the others'
             _log.exception("worker.fold_failed", diagram=str(one.diagram_id))
-        finally:
-            async with db.transaction() as conn:
-                await folds.release(conn, name, holder)
+            continue
+        async with db.transaction() as conn:
+            await folds.release(conn, one.lease, holder)
 
 
 def due(one: Dirty, now: datetime) -> bool:
@@ -71,16 +75,27 @@ def due(one: Dirty, now: datetime) -> bool:
 
 async def _look_after(db: Database, log: UpdateLog, workshop: Workshop, one: Dirty) -> None:
     async with db.transaction(org=one.org_id, read_only=True) as conn:
-        behind = await folds.version_behind(conn, one.org_id, one.diagram_id, VERSION_MINUTES)
+        behind = await folds.behind(conn, one.org_id, VERSION_MINUTES, one.diagram_id)
     if behind:
         await checkpoint.make(db, log, workshop, Who(one.org_id, one.diagram_id, None))
     await fold.fold(db, log, workshop, one.org_id, one.diagram_id)
 
 
-async def _sweep(db: Database) -> None:
+async def sweep(db: Database, log: UpdateLog, workshop: Workshop) -> None:
+    """What expired goes, organization by organization; and edits whose room ended without its version get one."""
     async with db.transaction() as conn:
         await folds.sweep(conn)
         everyone = await folds.organizations(conn)
     for org_id in everyone:
         async with db.transaction(org=org_id) as conn:
             await folds.forget(conn, org_id)
+            behind = await folds.behind(conn, org_id, VERSION_MINUTES)
+        for diagram_id in behind:
+            await _catch_up(db, log, workshop, org_id, diagram_id)
+
+
+async def _catch_up(db: Database, log: UpdateLog, workshop: Workshop, org_id: UUID, diagram_id: UUID) -> None:
+    try:
+        await checkpoint.make(db, log, workshop, Who(org_id, diagram_id, None))
+    except Exception:  # noqa: BLE001 -- as above
+        _log.exception("worker.version_failed", diagram=str(diagram_id))

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from storage import audit, outbox
 from storage.database import Connection
 
 
@@ -26,6 +27,11 @@ class Dirty:
     folded: int
     first_at: datetime
     last_at: datetime
+
+    @property
+    def lease(self) -> str:
+        """The name under which one worker at a time looks after it."""
+        return f"fold:{self.diagram_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class Changed:
 _DIRTY = text(
     "SELECT h.org_id, h.diagram_id, h.seq, h.folded, min(u.at) AS first_at, max(u.at) AS last_at"
     " FROM colane.diagram_heads h JOIN colane.updates u ON u.org_id = h.org_id AND u.diagram_id = h.diagram_id"
-    " AND u.epoch = h.epoch AND u.seq > h.folded WHERE h.seq > h.folded"
+    " AND u.epoch = h.epoch AND u.seq > h.folded WHERE h.seq > h.folded AND NOT EXISTS (SELECT 1 FROM colane.leases l"
+    " WHERE l.name = 'fold:' || h.diagram_id AND l.until > now())"
     " GROUP BY h.org_id, h.diagram_id, h.seq, h.folded ORDER BY min(u.at) LIMIT :limit"
 )
 _CLAIM = text(
@@ -71,7 +78,7 @@ _FOLDED = text(
 
 
 async def dirty(conn: Connection, limit: int = 100) -> list[Dirty]:
-    """Diagrams with something to fold, the longest waiting first; over all organizations."""
+    """Diagrams with something to fold and nobody at it, the longest waiting first; over all organizations."""
     rows = await conn.execute(_DIRTY, {"limit": limit})
     return [Dirty(r.org_id, r.diagram_id, r.seq, r.folded, r.first_at, r.last_at) for r in rows]
 
@@ -127,18 +134,18 @@ async def write(
     return True
 
 
-async def version_behind(conn: Connection, org_id: UUID, diagram_id: UUID, minutes: int) -> bool:
-    """Has the newest version been overtaken by edits, and is it older than so many minutes?"""
+async def behind(conn: Connection, org_id: UUID, minutes: int, diagram_id: UUID | None = None) -> list[UUID]:
+    """Diagrams (or this one, if it is) whose newest version is older than so many minutes and overtaken by edits."""
     found = await conn.execute(
         text(
-            "SELECT 1 FROM colane.diagrams d JOIN colane.versions v ON v.org_id = d.org_id AND v.diagram_id = d.id"
+            "SELECT d.id FROM colane.diagrams d JOIN colane.versions v ON v.org_id = d.org_id AND v.diagram_id = d.id"
             " AND v.version = d.version JOIN colane.diagram_heads h ON h.org_id = d.org_id AND h.diagram_id = d.id"
-            " WHERE d.org_id = :org AND d.id = :id AND d.deleted_at IS NULL AND h.seq > v.seq"
-            " AND v.created_at < now() - make_interval(mins => :minutes)"
+            " WHERE d.org_id = :org AND (CAST(:id AS uuid) IS NULL OR d.id = :id) AND d.deleted_at IS NULL"
+            " AND h.seq > v.seq AND v.created_at < now() - make_interval(mins => :minutes)"
         ),
         {"org": org_id, "id": diagram_id, "minutes": minutes},
     )
-    return found.first() is not None
+    return [row.id for row in found]
 
 
 async def sweep(conn: Connection) -> None:
@@ -146,6 +153,7 @@ async def sweep(conn: Connection) -> None:
     for table in ("sessions", "tokens", "signin_links", "tickets"):
         await conn.execute(text(f"DELETE FROM colane.{table} WHERE expires_at < now()"))
     await conn.execute(text("DELETE FROM colane.idempotency_keys WHERE created_at < now() - interval '24 hours'"))
+    await conn.execute(text("DELETE FROM colane.leases WHERE until < now() - interval '1 day'"))
 
 
 async def organizations(conn: Connection) -> list[UUID]:
@@ -162,8 +170,15 @@ async def forget(conn: Connection, org_id: UUID) -> None:
         ),
         {"org": org_id},
     )
-    await conn.execute(text("DELETE FROM colane.diagrams WHERE org_id = :org AND purge_at < now()"), {"org": org_id})
     await conn.execute(
         text("DELETE FROM colane.element_changes WHERE org_id = :org AND at < now() - interval '12 months'"),
         {"org": org_id},
     )
+    purged = await conn.execute(
+        text("DELETE FROM colane.diagrams WHERE org_id = :org AND purge_at < now() RETURNING id"), {"org": org_id}
+    )
+    for row in purged.all():
+        await outbox.add(conn, org_id=org_id, aggregate=row.id, event="diagram.purge", payload={})
+        await audit.record(
+            conn, org_id=org_id, actor=None, action="diagram.purge", resource=f"diagram:{row.id}", diagram_id=row.id
+        )

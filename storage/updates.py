@@ -178,17 +178,19 @@ class UpdateLog:
             values = {name: await conn.fetchval(f"SHOW {name}") for name in ("fsync", "full_page_writes")}
         return [name for name, value in values.items() if value != "on"]
 
-    async def load(self, org_id: UUID, diagram_id: UUID) -> Stored:
+    async def load(self, org_id: UUID, diagram_id: UUID, *, deleted_too: bool = False) -> Stored:
         """The whole document. Raises UnknownDiagramError, LoadError when rows are missing, and the driver's errors."""
         async with self._pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             await conn.execute(_TENANT, str(org_id))
             head = await conn.fetchrow(
                 "SELECT h.epoch, h.seq, s.seq AS folded, s.epoch AS kept, s.state FROM colane.diagram_heads h"
-                " JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id AND d.deleted_at IS NULL"
+                " JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id"
+                " AND (d.deleted_at IS NULL OR $3)"
                 " LEFT JOIN colane.snapshots s ON s.org_id = h.org_id AND s.diagram_id = h.diagram_id"
                 " WHERE h.org_id = $1 AND h.diagram_id = $2",
                 org_id,
                 diagram_id,
+                deleted_too,
             )
             if head is None:
                 raise UnknownDiagramError(f"there is no diagram {diagram_id}")
