@@ -11,18 +11,26 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import uuid_utils.compat as uuids
 from sqlalchemy import text
 
+from storage import jsonb
 from storage.database import Connection
 
 BEGINNING: Final = bytes(32)
+PAGE: Final = 1_000  # lines read at a time when a chain is verified
 
-_HEAD = text("SELECT seq, hash FROM colane.audit_heads WHERE org_id = :org FOR UPDATE")
+_HEAD = text("SELECT seq, hash FROM colane.audit_heads WHERE org_id = :org")
+_LOCKED = text("SELECT seq, hash FROM colane.audit_heads WHERE org_id = :org FOR UPDATE")
 _FIRST = text("INSERT INTO colane.audit_heads (org_id, seq, hash) VALUES (:org, 0, :hash) ON CONFLICT DO NOTHING")
 _LINE = text(
-    "INSERT INTO colane.audit (org_id, seq, at, actor, action, resource, diagram_id, result, metadata, request_id,"
-    " prev_hash, hash) VALUES (:org, :seq, :at, :actor, :action, :resource, :diagram, :result,"
+    "INSERT INTO colane.audit (org_id, seq, id, at, actor, action, resource, diagram_id, result, metadata, request_id,"
+    " prev_hash, hash) VALUES (:org, :seq, :id, :at, :actor, :action, :resource, :diagram, :result,"
     " CAST(:metadata AS jsonb), :request, :prev, :hash)"
+)
+_PAGE = text(
+    "SELECT seq, id, at, actor, action, resource, diagram_id, result, metadata, request_id, prev_hash, hash"
+    " FROM colane.audit WHERE org_id = :org AND seq > :after ORDER BY seq LIMIT :limit"
 )
 _MOVE = text("UPDATE colane.audit_heads SET seq = :seq, hash = :hash WHERE org_id = :org")
 
@@ -34,17 +42,19 @@ def seal(previous: bytes, line: Mapping[str, Any]) -> bytes:
 
 
 def sealed_part(
-    org: UUID, seq: int, at: datetime, actor: UUID | None, action: str, resource: str, result: str, metadata: object,
-    request_id: str | None,
+    org: UUID, seq: int, line_id: UUID, at: datetime, actor: UUID | None, action: str, resource: str, diagram: UUID | None,
+    result: str, metadata: object, request_id: str | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """What of a line goes into its hash."""
+    """What of a line goes into its hash: everything that is ever shown of it."""
     return {
         "org": str(org),
         "seq": seq,
+        "id": str(line_id),
         "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
         "actor": str(actor) if actor else None,
         "action": action,
         "resource": resource,
+        "diagram": str(diagram) if diagram else None,
         "result": result,
         "metadata": metadata,
         "request_id": request_id,
@@ -64,17 +74,18 @@ async def record(
     request_id: str | None = None,
 ) -> None:
     """One line, as the last thing before the commit. `resource` is "kind:id"."""
-    head = (await conn.execute(_HEAD, {"org": org_id})).one_or_none()
+    head = (await conn.execute(_LOCKED, {"org": org_id})).one_or_none()
     if head is None:
         await conn.execute(_FIRST, {"org": org_id, "hash": BEGINNING})
-        head = (await conn.execute(_HEAD, {"org": org_id})).one()
+        head = (await conn.execute(_LOCKED, {"org": org_id})).one()
     # The hash must be of what is read back: through JSON once, and with the precision that PostgreSQL keeps.
-    kept = json.loads(json.dumps(dict(metadata or {}), default=str))
-    seq, at, previous = int(head.seq) + 1, datetime.now(UTC), bytes(head.hash)
-    sealed = seal(previous, sealed_part(org_id, seq, at, actor, action, resource, result, kept, request_id))
+    kept = jsonb.plain(dict(metadata or {}))
+    seq, at, previous, line_id = int(head.seq) + 1, datetime.now(UTC), bytes(head.hash), uuids.uuid7()
+    part = sealed_part(org_id, seq, line_id, at, actor, action, resource, diagram_id, result, kept, request_id)
+    sealed = seal(previous, part)
     line = {
-        "org": org_id, "seq": seq, "at": at, "actor": actor, "action": action, "resource": resource,
-        "diagram": diagram_id, "result": result, "metadata": json.dumps(kept), "request": request_id,
+        "org": org_id, "seq": seq, "id": line_id, "at": at, "actor": actor, "action": action, "resource": resource,
+        "diagram": diagram_id, "result": result, "metadata": jsonb.text_of(kept), "request": request_id,
         "prev": previous, "hash": sealed,
     }  # fmt: skip
     await conn.execute(_LINE, line)
@@ -82,23 +93,31 @@ async def record(
 
 
 async def verify(conn: Connection, org_id: UUID) -> int | None:
-    """The number of the first line that does not fit the chain, or None when all do."""
-    previous, expected = BEGINNING, 1
-    rows = await conn.execute(
-        text(
-            "SELECT seq, at, actor, action, resource, result, metadata, request_id, prev_hash, hash"
-            " FROM colane.audit WHERE org_id = :org ORDER BY seq"
-        ),
-        {"org": org_id},
-    )
-    for row in rows:
-        part = sealed_part(
-            org_id, row.seq, row.at, row.actor, row.action, row.resource, row.result, row.metadata, row.request_id
-        )
-        if row.seq != expected or bytes(row.prev_hash) != previous or bytes(row.hash) != seal(previous, part):
-            return expected
-        previous, expected = bytes(row.hash), expected + 1
-    head = (await conn.execute(_HEAD, {"org": org_id})).one_or_none()
-    if head is not None and (int(head.seq) != expected - 1 or bytes(head.hash) != previous):
-        return expected
-    return None
+    """The number of the first line that does not fit the chain, or None when all do.
+
+    Nothing is locked. What was there at the start must be whole, and no line may be there that the head does not know.
+    """
+    start = await _head(conn, org_id)
+    seq, previous = 0, BEGINNING
+    after = -(1 << 62)  # a forged line may stand below the first
+    while rows := (await conn.execute(_PAGE, {"org": org_id, "after": after, "limit": PAGE})).all():
+        for row in rows:
+            part = sealed_part(
+                org_id, row.seq, row.id, row.at, row.actor, row.action, row.resource, row.diagram_id, row.result,
+                row.metadata, row.request_id,
+            )  # fmt: skip
+            if row.seq != seq + 1 or bytes(row.prev_hash) != previous or bytes(row.hash) != seal(previous, part):
+                return seq + 1
+            seq, previous = int(row.seq), bytes(row.hash)
+            if (seq, previous) != start and seq == start[0]:
+                return seq
+        after = seq
+    if seq < start[0]:
+        return seq + 1
+    end, _ = await _head(conn, org_id)
+    return None if seq <= end else end + 1
+
+
+async def _head(conn: Connection, org_id: UUID) -> tuple[int, bytes]:
+    row = (await conn.execute(_HEAD, {"org": org_id})).one_or_none()
+    return (0, BEGINNING) if row is None else (int(row.seq), bytes(row.hash))

@@ -4,7 +4,6 @@ Used by the worker (collab/fold.py, collab/worker.py), which sees heads of all o
 touches a row of it.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit, outbox
+from storage import audit, jsonb, outbox
 from storage.database import Connection
 
 
@@ -46,6 +45,19 @@ class Changed:
     register: str
     before: Any
     after: Any
+
+
+class OvertakenError(Exception):
+    """Somebody else folded this far already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """When and by whom an update was written; `command` when a save or the like wrote it and not an editor."""
+
+    at: datetime
+    author: UUID | None
+    command: bool
 
 
 _DIRTY = text(
@@ -97,41 +109,45 @@ async def release(conn: Connection, name: str, holder: str) -> None:
 
 
 async def written_by(
-    conn: Connection, org_id: UUID, diagram_id: UUID, after: int
-) -> dict[int, tuple[datetime, UUID | None]]:
-    """When and by whom each unfolded update was written: by the owner of its Yjs client id, else by who delivered it."""
+    conn: Connection, org_id: UUID, diagram_id: UUID, epoch: int, first: int, last: int
+) -> dict[int, Written]:
+    """Of each of these updates: by the owner of its Yjs client id, else by who delivered it."""
     rows = await conn.execute(
         text(
-            "SELECT u.seq, u.at, coalesce(w.user_id, u.author) AS author FROM colane.updates u"
+            "SELECT u.seq, u.at, u.command, coalesce(w.user_id, u.author) AS author FROM colane.updates u"
             " LEFT JOIN colane.writers w ON w.org_id = u.org_id AND w.diagram_id = u.diagram_id AND w.epoch = u.epoch"
-            " AND w.client_id = u.client_id WHERE u.org_id = :org AND u.diagram_id = :id AND u.seq > :after"
+            " AND w.client_id = u.client_id WHERE u.org_id = :org AND u.diagram_id = :id AND u.epoch = :epoch"
+            " AND u.seq BETWEEN :first AND :last"
         ),
-        {"org": org_id, "id": diagram_id, "after": after},
+        {"org": org_id, "id": diagram_id, "epoch": epoch, "first": first, "last": last},
     )
-    return {row.seq: (row.at, row.author) for row in rows}
+    return {row.seq: Written(row.at, row.author, row.command) for row in rows}
 
 
 async def write(
     conn: Connection, org_id: UUID, diagram_id: UUID, epoch: int, seq: int, state: bytes, changes: Sequence[Changed]
-) -> bool:
-    """Replaces the log up to a number by a snapshot. False, and nothing written, when somebody was faster."""
+) -> None:
+    """Replaces the log up to a number by a snapshot. Raises OvertakenError when somebody was faster: roll back then.
+
+    The head is taken last, so that nobody who edits waits while a long history is written.
+    """
     values: dict[str, Any] = {"org": org_id, "id": diagram_id, "epoch": epoch, "seq": seq}
-    if (await conn.execute(_FOLDED, values)).rowcount != 1:
-        return False
-    await conn.execute(_SNAPSHOT, {**values, "state": state})
     if changes:
         await conn.execute(
             _HISTORY,
             [
                 {
                     "org": org_id, "id": diagram_id, "seq": c.seq, "ordinal": c.ordinal, "at": c.at, "author": c.author,
-                    "key": c.node_key, "register": c.register, "before": json.dumps(c.before), "after": json.dumps(c.after),
+                    "key": jsonb.clean(c.node_key), "register": jsonb.clean(c.register),
+                    "before": jsonb.text_of(c.before), "after": jsonb.text_of(c.after),
                 }
                 for c in changes
             ],
         )  # fmt: skip
+    await conn.execute(_SNAPSHOT, {**values, "state": state})
+    if (await conn.execute(_FOLDED, values)).rowcount != 1:
+        raise OvertakenError
     await conn.execute(_TRIM, values)
-    return True
 
 
 async def behind(conn: Connection, org_id: UUID, minutes: int, diagram_id: UUID | None = None) -> list[UUID]:

@@ -1,12 +1,12 @@
 """Events for others, written in the transaction that made them happen; delivered later, at least once, by the worker."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
+from storage import jsonb
 from storage.database import Connection
 
 _ADD = text(
@@ -29,7 +29,7 @@ async def add(
         "org": org_id,
         "aggregate": aggregate,
         "event": event,
-        "payload": json.dumps(dict(payload), default=str),
+        "payload": jsonb.text_of(dict(payload)),
         "request": request_id,
     }
     await conn.execute(_ADD, values)

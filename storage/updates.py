@@ -272,15 +272,15 @@ async def begin(conn: Connection, org_id: UUID, diagram_id: UUID) -> None:
 
 
 async def append_in(conn: Connection, item: Append, seq: int) -> None:
-    """Appends one update under a locked head; `seq` is the head's number plus one."""
+    """Appends one update of a command under a locked head; `seq` is the head's number plus one."""
     values = {
         "org": item.org_id, "id": item.diagram_id, "epoch": item.epoch, "seq": seq,
         "author": item.author, "client": item.client_id, "data": item.update,
     }  # fmt: skip
     await conn.execute(
         text(
-            "INSERT INTO colane.updates (org_id, diagram_id, epoch, seq, author, client_id, data)"
-            " VALUES (:org, :id, :epoch, :seq, :author, :client, :data)"
+            "INSERT INTO colane.updates (org_id, diagram_id, epoch, seq, author, client_id, data, command)"
+            " VALUES (:org, :id, :epoch, :seq, :author, :client, :data, true)"
         ),
         values,
     )

@@ -5,7 +5,6 @@ head always. The version that makes the eleventh evicts the oldest in the same t
 days, as a base for merging.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from storage import jsonb
 from storage.database import Connection
 
 KEPT: Final = 10
@@ -88,7 +88,7 @@ async def insert(conn: Connection, new: NewVersion) -> None:
     values = {
         "org": new.org_id, "id": new.diagram_id, "version": new.version, "kind": new.kind, "message": new.message,
         "by": new.created_by, "authors": list(new.authors), "epoch": new.epoch, "seq": new.seq, "xml": new.xml,
-        "sha256": new.sha256, "stats": json.dumps(new.stats), "repairs": json.dumps(new.repairs), "valid": new.valid,
+        "sha256": new.sha256, "stats": jsonb.text_of(new.stats), "repairs": jsonb.text_of(new.repairs), "valid": new.valid,
         "elements": new.element_count, "thumbnail": new.thumbnail, "kept": KEPT,
     }  # fmt: skip
     await conn.execute(_INSERT, values)

@@ -6,7 +6,7 @@ Called by collab/save.py, checkpoint.py, fold.py and by the command line.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -134,15 +134,14 @@ def compact(updates: Sequence[bytes]) -> bytes:
     return bytes(doc.get_update())
 
 
-def changes(before: Sequence[bytes], log: Sequence[tuple[int, bytes]]) -> list[ElementChange]:
-    """Which registers each logged update changed, in order; for the history of elements."""
-    found: list[ElementChange] = []
+def changes(before: Sequence[bytes], log: Sequence[tuple[int, bytes]]) -> Iterator[ElementChange]:
+    """Which registers each logged update changed, in order and one update after the other; for the history of elements."""
     doc = document.load(before)
     watcher = document.Watcher(doc)
     for seq, update in log:
         doc.apply_update(update)
-        found += [ElementChange(seq, c.key, c.register, c.before, c.after) for c in watcher.take()]
-    return found
+        for one in watcher.take():
+            yield ElementChange(seq, one.key, one.register, one.before, one.after)
 
 
 def blank(title: str) -> bytes:

@@ -100,7 +100,7 @@ async def test_R8_a_log_with_a_hole_makes_no_document(db: Database, log: UpdateL
     owner = await somebody(db)
     diagram = await empty_diagram(db, owner)
     await log.append([one(owner, diagram, b"%d" % n) for n in range(5)])
-    async with db.transaction(user=owner.user_id, org=owner.org_id) as conn:
+    async with Database.open(urls.worker) as worker, worker.transaction(org=owner.org_id) as conn:
         await conn.execute(text("DELETE FROM colane.updates WHERE seq = 3"))
     with pytest.raises(LoadError):
         await log.load(owner.org_id, diagram)

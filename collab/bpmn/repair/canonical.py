@@ -12,7 +12,14 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 def text_of(value: Any) -> str:
     """Canonical JSON."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_as_javascript)
+
+
+def _as_javascript(value: Any) -> Any:
+    """Bytes, which a foreign client may write into a register, look like an object of numbers over there."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {str(place): byte for place, byte in enumerate(bytes(value))}
+    raise TypeError(f"a {type(value).__name__} is no value of a register")
 
 
 def digest(text: str) -> int:
