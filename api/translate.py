@@ -5,8 +5,10 @@ Gives None for what nobody expected; the front door makes that a 500 and reports
 
 from api.problems import Fault, Problem
 from collab.bpmn.errors import BpmnError, ForbiddenError, MalformedError, TooLargeError
+from collab.workshop import WorkshopError
 from storage.failures import is_unavailable
 from storage.idempotency import InProgressError, KeyReusedError
+from storage.updates import LoadError, UnknownDiagramError
 
 
 def problem_for(error: BaseException) -> Problem | None:
@@ -19,8 +21,10 @@ def problem_for(error: BaseException) -> Problem | None:
         return Problem("idempotency_in_progress", headers={"Retry-After": "1"})
     if isinstance(error, BpmnError):
         return _bpmn(error)
-    if is_unavailable(error):
-        return Problem("storage_unavailable", headers={"Retry-After": "2"})
+    if isinstance(error, WorkshopError | LoadError) or is_unavailable(error):
+        # Unknown to the log: deleted since the grant was looked up.
+        gone = isinstance(error, UnknownDiagramError)
+        return Problem("not_found") if gone else Problem("storage_unavailable", headers={"Retry-After": "2"})
     return None
 
 

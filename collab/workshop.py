@@ -1,7 +1,8 @@
-"""A process pool for bench work, so that parsing and exporting never hold up the event loop or each other's health checks.
+"""Processes for bench work, so that parsing and exporting never hold up the event loop.
 
-Functions and arguments must be picklable: the bench works on bytes. A child ends with its parent; one that dies or takes
-too long is replaced, and whoever waited hears a typed error. Errors of the bench travel back as they are.
+Functions and arguments must be picklable: the bench works on bytes. A process does one job at a time; one that dies or
+takes too long is replaced alone, and whoever waited for it hears a typed error. Waiting for a free process has a limit of
+its own: a crowd is refused, not killed. Errors of the bench travel back as they are. A child ends with its parent.
 """
 
 import asyncio
@@ -13,15 +14,17 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import asynccontextmanager
-from multiprocessing import get_context
-from typing import Final, ParamSpec, Self, TypeVar
+from functools import partial
+from multiprocessing import get_context, parent_process
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import structlog
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-TIMEOUT_S: Final = 30.0
+JOB_S: Final = 30.0  # one job, once it runs
+PATIENCE_S: Final = 20.0  # waiting for a free process
 WAITING: Final = 256  # jobs that may wait; one more is refused rather than kept for ever
 _PR_SET_PDEATHSIG: Final = 1
 _log = structlog.get_logger()
@@ -35,6 +38,9 @@ def _begin() -> None:
     """In the child: ends with its parent, leaves Ctrl-C to it, and has the bench imported before the first job."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        parent = parent_process()
+        if parent is not None and os.getppid() != parent.pid:
+            os._exit(1)  # it ended while we were starting
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from collab.bpmn import diagram, schema  # noqa: PLC0415 -- the parent need not load lxml
@@ -43,52 +49,123 @@ def _begin() -> None:
         schema.problems(diagram.blank("warm"))
 
 
-class Workshop:
-    """Does one job after the other in each of its processes."""
+class Process:
+    """One process of the workshop, and its successor when it dies. Started by its first job."""
 
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
+    def __init__(self) -> None:
         self._pool = self._new()
+
+    def _new(self) -> ProcessPoolExecutor:
+        # Spawned, not forked: a child of a process with an event loop and open sockets would keep them open.
+        return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
+
+    def warm(self) -> None:
+        """Starts it, so that the first job need not wait for that."""
+        self._pool.submit(os.getpid)
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Does one job. Raises what it raises, and WorkshopError."""
+        try:
+            try:
+                running = self._pool.submit(job)
+            except BrokenExecutor:  # it died while it had nothing to do
+                self._replace()
+                running = self._pool.submit(job)
+            async with asyncio.timeout(JOB_S):
+                return await asyncio.wrap_future(running)
+        except (TimeoutError, BrokenExecutor) as error:
+            self._replace()
+            raise WorkshopError(f"the work was not done: {type(error).__name__}") from error
+
+    def _replace(self) -> None:
+        _log.warning("workshop.replaced")
+        self.end()
+        self._pool = self._new()
+
+    def end(self) -> None:
+        """Ends it at once, also in the middle of a job."""
+        processes = list((self._pool._processes or {}).values())  # noqa: SLF001 -- no public way to end a stuck job
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+
+
+class Workshop:
+    """Gives each job to a free process."""
+
+    def __init__(self, processes: list[Process], work: asyncio.TaskGroup) -> None:
+        self._free: asyncio.Queue[Process] = asyncio.Queue()
+        for process in processes:
+            self._free.put_nowait(process)
+        self._work = work
+        self._serving: set[asyncio.Task[None]] = set()
         self._waiting = 0
 
     @classmethod
     @asynccontextmanager
     async def open(cls, processes: int = 1) -> AsyncIterator[Self]:
         """Processes for the length of a `with` block; the first is warmed up at once."""
-        shop = cls(processes)
-        shop._pool.submit(os.getpid)
+        everyone = [Process() for _ in range(processes)]
+        everyone[0].warm()
         try:
-            yield shop
+            async with cls.of(everyone) as shop:
+                yield shop
         finally:
-            shop._pool.shutdown(wait=False, cancel_futures=True)
-            shop._kill(shop._pool)
+            for process in everyone:
+                process.end()
 
-    def _new(self) -> ProcessPoolExecutor:
-        # Spawned, not forked: a child of a process with an event loop and open sockets would keep them open.
-        return ProcessPoolExecutor(self._processes, mp_context=get_context("spawn"), initializer=_begin)
-
-    def _kill(self, pool: ProcessPoolExecutor) -> None:
-        for process in list((pool._processes or {}).values()):  # noqa: SLF001 -- there is no public way to end a stuck job
-            process.kill()
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, processes: list[Process]) -> AsyncIterator[Self]:
+        """A workshop with processes that somebody else ends."""
+        async with asyncio.TaskGroup() as work:
+            shop = cls(processes, work)
+            try:
+                yield shop
+            finally:
+                for task in shop._serving:
+                    task.cancel()
 
     async def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a function run in another process. Raises what it raises, and WorkshopError."""
         if self._waiting >= WAITING:
             raise WorkshopError("too much work is waiting")
         self._waiting += 1
-        pool = self._pool
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        # A task of its own: whoever asks may be cancelled, and the process is busy until the job ends all the same.
+        task = self._work.create_task(self._serve(partial(function, *args, **kwargs), answer))
+        self._serving.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._serving.discard(task)
+            _fail(answer, WorkshopError("the workshop is closing"))
+
+        task.add_done_callback(ended)
+        return await answer
+
+    async def _serve(self, job: Callable[[], Any], answer: "asyncio.Future[Any]") -> None:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))
-        except (TimeoutError, BrokenExecutor) as error:
-            self._replace(pool)
-            raise WorkshopError(f"the work was not done: {type(error).__name__}") from error
+            result = await self._done(job, answer)
+        except Exception as error:  # noqa: BLE001 -- it belongs to whoever asked
+            _fail(answer, error)
+        else:
+            if not answer.done():
+                answer.set_result(result)
+
+    async def _done(self, job: Callable[[], Any], answer: "asyncio.Future[Any]") -> Any:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                process = await self._free.get()
+        except TimeoutError as error:
+            raise WorkshopError("no process was free in time") from error
         finally:
             self._waiting -= 1
+        try:
+            return None if answer.done() else await process.run(job)
+        finally:
+            self._free.put_nowait(process)
 
-    def _replace(self, pool: ProcessPoolExecutor) -> None:
-        if self._pool is pool:
-            _log.warning("workshop.replaced")
-            self._pool = self._new()
-            pool.shutdown(wait=False, cancel_futures=True)
-            self._kill(pool)
+
+def _fail(answer: "asyncio.Future[Any]", error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)

@@ -1,17 +1,25 @@
-"""A workshop for all tests of a process, and a log on the test's own database."""
+"""One bench process for all tests of a process, and a log on the test's own database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from collab.workshop import Workshop
+from collab.workshop import Process, Workshop
 from storage.updates import UpdateLog
 from tests.conftest import Urls
 
 
+@pytest.fixture(scope="session")
+def process() -> Iterator[Process]:
+    """Starting one costs a second, so it is started once."""
+    started = Process()
+    yield started
+    started.end()
+
+
 @pytest.fixture
-async def shop() -> AsyncIterator[Workshop]:
-    async with Workshop.open() as opened:
+async def shop(process: Process) -> AsyncIterator[Workshop]:
+    async with Workshop.of([process]) as opened:
         yield opened
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from collab import checkpoint, save
+from collab.bpmn.diagram import blank
 from collab.bpmn.records import Change
 from collab.workshop import Workshop
 from storage import audit, history
@@ -44,12 +45,12 @@ async def numbers(db: Database, owner: Owner, diagram: UUID) -> list[int]:
 
 async def test_of_200_saves_on_one_base_exactly_one_wins(db: Database, shop: Workshop, log: UpdateLog) -> None:
     owner = await somebody(db)
-    diagram = await diagram_of(db, shop, owner)
+    diagram = await diagram_of(db, shop, owner, blank("Test"))
     grant = owner.grant(diagram)
 
     async def attempt(number: int) -> int | None:
         try:
-            return (await save.save(db, log, shop, grant=grant, xml=renamed(b"%d" % number), base=1)).version
+            return (await save.save(db, log, shop, grant=grant, xml=blank(f"{number}"), base=1)).version
         except save.VersionConflict as conflict:
             assert conflict.current_version == 2
             return None
