@@ -18,6 +18,14 @@ POOL_SIZE: Final = 10
 POOL_OVERFLOW: Final = 10
 POOL_WAIT_S: Final = 5.0  # longer than this for a connection is "storage is busy", not patience
 
+# Every commit waits for the disk, whatever the server's default: an answered save is a promise too. And a process that
+# hangs in the middle of a transaction does not hold a diagram for ever.
+SESSION: Final = {
+    "application_name": "colane",
+    "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
 _TENANCY = text("SELECT set_config('app.user', :user, true), set_config('app.org', :org, true)")
 _READ_ONLY = text("SET TRANSACTION READ ONLY")
 
@@ -44,6 +52,8 @@ class Database:
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_S,
             pool_pre_ping=False,
+            hide_parameters=True,  # people's diagrams do not belong into logs
+            connect_args={"server_settings": SESSION},
         )
         try:
             yield cls(engine)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit
+from storage import audit, versions
 from storage.access import Grant
 from storage.database import Connection, Database
 from storage.diagrams import people
@@ -128,6 +128,8 @@ async def change(
             )
             if done.rowcount != 1:
                 return None
+            # A version that loses its name or its pin may be the eleventh automatic one.
+            await versions.evict(conn, grant.org_id, grant.diagram_id)
         found = await inside(conn, grant, version)
         if changed:
             await audit.record(

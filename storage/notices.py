@@ -19,6 +19,8 @@ from storage.database import Connection
 
 CHANNEL: Final = "colane"
 RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+ALIVE_S: Final = 15.0
+ANSWER_S: Final = 5.0
 QUEUE: Final = 10_000  # notices waiting; when full they are dropped and one "resync" stands for all
 
 Event = dict[str, Any]
@@ -90,9 +92,20 @@ class Notices:
                 connection.add_termination_listener(lambda _c, gone=gone: gone.set())
                 await connection.add_listener(CHANNEL, self._heard)
                 self._put({"event": "resync"})
-                await gone.wait()
+                while not await _happens(gone, ALIVE_S):
+                    # A connection can be lost without a word; then nothing would ever be heard again.
+                    await connection.execute("SELECT 1", timeout=ANSWER_S)
                 _log.warning("notices.connection_lost")
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(RETRY_S[0])
             finally:
                 connection.terminate()
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

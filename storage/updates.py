@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import text
 
-from storage.database import Connection
+from storage.database import SESSION, Connection
 
 POOL: Final = 6
 
@@ -106,9 +106,7 @@ class UpdateLog:
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Connections of this log's own; every commit of theirs waits for the disk, whatever the server's default."""
         # No reset query: nothing but transaction-local settings is ever changed on these connections.
-        async with asyncpg.create_pool(
-            url, min_size=1, max_size=POOL, reset=_leave, server_settings={"synchronous_commit": "on"}
-        ) as pool:
+        async with asyncpg.create_pool(url, min_size=1, max_size=POOL, reset=_leave, server_settings=SESSION) as pool:
             yield cls(pool)
 
     async def append(self, batch: Sequence[Append]) -> list[int | Refused]:

@@ -72,6 +72,8 @@ _EVICT = text(
     "UPDATE colane.versions SET evicted_at = now() WHERE org_id = :org AND diagram_id = :id AND version IN ("
     " SELECT version FROM colane.versions WHERE org_id = :org AND diagram_id = :id AND evicted_at IS NULL"
     " AND name IS NULL AND NOT pinned ORDER BY version DESC OFFSET :kept)"
+    # Once more, for a row that somebody named or pinned while we waited for it.
+    " AND evicted_at IS NULL AND name IS NULL AND NOT pinned"
 )
 
 
@@ -89,11 +91,16 @@ async def insert(conn: Connection, new: NewVersion) -> None:
         "org": new.org_id, "id": new.diagram_id, "version": new.version, "kind": new.kind, "message": new.message,
         "by": new.created_by, "authors": list(new.authors), "epoch": new.epoch, "seq": new.seq, "xml": new.xml,
         "sha256": new.sha256, "stats": jsonb.text_of(new.stats), "repairs": jsonb.text_of(new.repairs), "valid": new.valid,
-        "elements": new.element_count, "thumbnail": new.thumbnail, "kept": KEPT,
+        "elements": new.element_count, "thumbnail": new.thumbnail,
     }  # fmt: skip
     await conn.execute(_INSERT, values)
     await conn.execute(_MOVE, values)
-    await conn.execute(_EVICT, values)
+    await evict(conn, new.org_id, new.diagram_id)
+
+
+async def evict(conn: Connection, org_id: UUID, diagram_id: UUID) -> None:
+    """Takes the oldest automatic versions beyond the last ten off the list."""
+    await conn.execute(_EVICT, {"org": org_id, "id": diagram_id, "kept": KEPT})
 
 
 async def reached(conn: Connection, org_id: UUID, diagram_id: UUID, version: int, seq: int) -> None:

@@ -1,14 +1,17 @@
-"""Tenancy, proven on PostgreSQL's own catalog: no table without forced row-level security, no way around it."""
+"""Tenancy, proven on PostgreSQL's own catalog and by spoiling it: no table without forced row-level security, no way around."""
 
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
+from storage.database import Database
 from storage.tables import TABLES, Kind
 from tests.conftest import Urls
-
-LOOKUPS = {"find_user", "find_session", "find_token", "find_ticket", "find_signin", "grant_for"}
+from tests.people import somebody
+from tests.storage import catalog
+from tests.storage.catalog import Rule
+from tests.storage.test_updates import empty_diagram
 
 
 @pytest.fixture
@@ -18,97 +21,86 @@ async def owner(urls: Urls) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def test_every_table_is_in_the_list_and_has_forced_row_level_security(owner: asyncpg.Connection) -> None:
-    rows = await owner.fetch(
-        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
-        " WHERE relnamespace = 'colane'::regnamespace AND relkind IN ('r', 'p')"
-    )
-    assert {row["relname"] for row in rows} == set(TABLES)
-    for row in rows:
-        assert row["relrowsecurity"], row["relname"]
-        assert row["relforcerowsecurity"], row["relname"]
+@pytest.mark.parametrize("rule", catalog.RULES, ids=lambda rule: rule.__name__)
+async def test_the_catalog_keeps(owner: asyncpg.Connection, rule: Rule) -> None:
+    assert await rule(owner) == []
 
 
-async def test_every_table_has_policies_and_none_is_for_everybody(owner: asyncpg.Connection) -> None:
-    rows = await owner.fetch(
-        "SELECT tablename, policyname, roles, qual, with_check FROM pg_policies WHERE schemaname = 'colane'"
-    )
-    by_table: dict[str, list[asyncpg.Record]] = {}
-    for row in rows:
-        by_table.setdefault(row["tablename"], []).append(row)
-        assert set(row["roles"]) <= {"colane_app", "colane_worker", "colane_lookup"}, row
-    assert set(by_table) == set(TABLES)
-    for table, kind in TABLES.items():
-        texts = [f"{row['qual']} {row['with_check']}" for row in by_table[table] if "colane_app" in row["roles"]]
-        if kind is Kind.TENANT:
-            assert all("app.org" in text for text in texts), table
-            assert texts, table
-        elif kind is Kind.IDENTITY:
-            assert any("app.user" in text for text in texts), table
+MUTATIONS = {
+    "tables": [
+        "ALTER TABLE colane.versions NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE colane.updates DISABLE ROW LEVEL SECURITY",
+        "CREATE TABLE colane.forgotten (org_id uuid PRIMARY KEY)",
+        "CREATE VIEW colane.everything AS SELECT * FROM colane.versions",
+    ],
+    "policies": [
+        "DROP POLICY tenant ON colane.snapshots",
+        "ALTER POLICY tenant ON colane.diagrams USING (true)",
+        "ALTER POLICY tenant ON colane.diagrams WITH CHECK (true)",
+        "ALTER POLICY tenant ON colane.diagrams TO PUBLIC",
+        "ALTER POLICY own ON colane.tokens USING (user_id IS NOT NULL)",
+        "ALTER POLICY colleagues ON colane.users USING (true)",
+        "CREATE POLICY more ON colane.outbox FOR SELECT TO colane_app USING (true)",
+        "ALTER POLICY lookup ON colane.users TO colane_app",
+        "ALTER POLICY expired ON colane.sessions USING (true)",
+    ],
+    "keys": [
+        "ALTER TABLE colane.projects ADD UNIQUE (name)",
+        "CREATE UNIQUE INDEX ON colane.diagrams (title)",
+        "ALTER TABLE colane.versions ADD FOREIGN KEY (created_by) REFERENCES colane.users",
+    ],
+    "functions": [
+        "ALTER FUNCTION colane.new_id() SECURITY DEFINER",
+        "GRANT EXECUTE ON FUNCTION colane.refuse_change() TO PUBLIC",
+        "CREATE FUNCTION colane.more() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ],
+    "rights": [
+        "GRANT SELECT ON colane.versions TO PUBLIC",
+        "GRANT DELETE ON colane.audit TO colane_app",
+        "GRANT UPDATE ON colane.updates TO colane_app",
+        "GRANT TRUNCATE ON colane.versions TO colane_worker",
+        "GRANT SELECT ON colane.diagrams TO colane_lookup",
+    ],
+    "columns": [
+        "GRANT SELECT (password_hash) ON colane.users TO colane_lookup",
+        "GRANT UPDATE (hash) ON colane.audit TO colane_app",
+    ],
+    "schemas": ["GRANT CREATE ON SCHEMA colane TO colane_app", "GRANT USAGE ON SCHEMA colane_meta TO colane_app"],
+    "triggers": ["ALTER TABLE colane.audit DISABLE TRIGGER audit_is_append_only"],
+}
 
 
-async def test_keys_of_tenant_tables_begin_with_the_organization(owner: asyncpg.Connection) -> None:
-    rows = await owner.fetch(
-        "SELECT c.conrelid::regclass::text AS name, c.conname, c.contype, a.attname FROM pg_constraint c"
-        " JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]"
-        " WHERE c.connamespace = 'colane'::regnamespace AND c.contype IN ('p', 'u', 'f')"
-    )
-    for row in rows:
-        table = row["name"].removeprefix("colane.")
-        if TABLES[table] is Kind.TENANT:
-            assert row["attname"] == "org_id", f"{table}.{row['conname']}"
+@pytest.mark.parametrize(("rule", "spoil"), [(rule, one) for rule, several in MUTATIONS.items() for one in several])
+async def test_a_spoiled_database_is_found_out(owner: asyncpg.Connection, rule: str, spoil: str) -> None:
+    change = owner.transaction()
+    await change.start()
+    await owner.execute(spoil)
+    assert rule in await catalog.findings(owner)
+    await change.rollback()
 
 
-async def test_the_logins_own_nothing_and_cannot_bypass(owner: asyncpg.Connection) -> None:
-    rows = await owner.fetch("SELECT * FROM pg_roles WHERE rolname IN ('colane_app', 'colane_worker', 'colane_lookup')")
-    assert len(rows) == 3
-    for row in rows:
-        assert not row["rolsuper"]
-        assert not row["rolbypassrls"]
-        assert not row["rolcreaterole"]
-    assert (
-        await owner.fetchval(
-            "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname IN ('colane_app', 'colane_worker')"
-        )
-        == 0
-    )
-    members = await owner.fetch(
-        "SELECT m.rolname AS member, g.rolname AS granted FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member"
-        " JOIN pg_roles g ON g.oid = a.roleid WHERE m.rolname IN ('colane_app', 'colane_worker')"
-    )
-    assert members == []
+async def test_a_login_that_is_given_more_is_found_out(urls: Urls, owner: asyncpg.Connection) -> None:
+    change = owner.transaction()
+    await change.start()
+    await owner.execute("GRANT colane_lookup TO colane_app")
+    assert await catalog.roles(owner)
+    await change.rollback()
 
 
-async def test_only_the_listed_functions_run_as_their_owner(owner: asyncpg.Connection) -> None:
-    rows = await owner.fetch(
-        "SELECT p.proname, r.rolname, p.proconfig, p.prosecdef, p.proacl::text AS acl FROM pg_proc p"
-        " JOIN pg_roles r ON r.oid = p.proowner WHERE p.pronamespace = 'colane'::regnamespace"
-    )
-    definers = {row["proname"]: row for row in rows if row["prosecdef"]}
-    assert set(definers) == LOOKUPS
-    for name, row in definers.items():
-        assert row["rolname"] == "colane_lookup", name
-        assert row["proconfig"] == ["search_path=pg_catalog, pg_temp"], name
-    for row in rows:
-        assert row["acl"] is not None, f"{row['proname']}: everybody may run it"
-        assert "{=X" not in row["acl"], row["proname"]
-        assert ",=X" not in row["acl"], row["proname"]
-
-
-async def test_the_audit_log_refuses_changes(owner: asyncpg.Connection, urls: Urls) -> None:
-    granted = await owner.fetch(
-        "SELECT privilege_type FROM information_schema.role_table_grants WHERE table_name = 'audit' AND grantee LIKE 'colane_%'"
-        " AND grantee <> 'colane_owner'"
-    )
-    assert {row["privilege_type"] for row in granted} == {"SELECT", "INSERT"}
+async def test_the_audit_log_refuses_changes(urls: Urls, owner: asyncpg.Connection, db: Database) -> None:
+    await somebody(db)
     app = await asyncpg.connect(urls.app)
     for statement in ("UPDATE colane.audit SET action = 'x'", "DELETE FROM colane.audit", "TRUNCATE colane.audit"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await app.execute(statement)
+        if "TRUNCATE" in statement:
+            with pytest.raises(asyncpg.RaiseError):
+                await owner.execute(statement)
     await app.close()
 
 
-async def test_without_a_tenant_nothing_is_seen_and_nothing_written(urls: Urls) -> None:
+async def test_without_a_tenant_nothing_is_seen_and_nothing_written(urls: Urls, db: Database) -> None:
+    await empty_diagram(db, await somebody(db))
     app = await asyncpg.connect(urls.app)
     for table in TABLES:
         if table != "leases":
@@ -118,3 +110,39 @@ async def test_without_a_tenant_nothing_is_seen_and_nothing_written(urls: Urls) 
             "INSERT INTO colane.organizations (id, org_id, name) SELECT u, u, 'x' FROM gen_random_uuid() u"
         )
     await app.close()
+
+
+async def rows_of(url: str, table: str, org: object, user: object) -> list[object]:
+    connection = await asyncpg.connect(url)
+    async with connection.transaction():
+        await connection.execute(
+            "SELECT set_config('app.org', $1, true), set_config('app.user', $2, true)", str(org), str(user)
+        )
+        rows = await connection.fetch(f"SELECT * FROM colane.{table}")
+    await connection.close()
+    return [row["org_id"] for row in rows]
+
+
+async def test_inside_one_organization_no_row_of_another_is_seen_or_moved(urls: Urls, db: Database) -> None:
+    ann, bob = await somebody(db, "Ann"), await somebody(db, "Bob")
+    diagrams = [(one, await empty_diagram(db, one)) for one in (ann, bob)]
+    for table, kind in TABLES.items():
+        if kind is Kind.TENANT:
+            seen = await rows_of(urls.app, table, ann.org_id, ann.user_id)
+            assert set(seen) <= {ann.org_id}, table
+    connection = await asyncpg.connect(urls.app)
+
+    async def attempt(statement: str) -> None:
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('app.org', $1, true)", str(ann.org_id))
+            await connection.execute(statement)
+
+    foreign = f"'{bob.org_id}'"
+    for statement in (
+        f"INSERT INTO colane.projects (org_id, name) VALUES ({foreign}, 'x')",
+        f"UPDATE colane.diagrams SET org_id = {foreign}",
+        f"INSERT INTO colane.tickets VALUES ({foreign}, '', '{bob.user_id}', '{diagrams[1][1]}', 'owner', now(), null)",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await attempt(statement)
+    await connection.close()
