@@ -58,7 +58,7 @@ class VersionConflict(Exception):  # noqa: N818 -- the contract's word
     """The base is not the head any more. Carries what the one who saves needs to sort it out; nothing was written."""
 
     def __init__(
-        self, base_version: int, head: versions.Head, updated_by: UUID | None, conflict: dict[str, Any] | None
+        self, base_version: int, head: versions.Head, updated_by: UUID | None, conflict: dict[str, Any]
     ) -> None:
         super().__init__(f"the diagram is at version {head.version}, the text is based on {base_version}")
         self.base_version = base_version
@@ -254,7 +254,8 @@ async def _conflict(db: Database, workshop: Workshop, who: Who, rest: Rest, base
     async with checkpoint.reading(db, who, rest.held) as conn:
         before = await versions.base_text(conn, who.org_id, who.diagram_id, base) if base else None
         current = await versions.base_text(conn, who.org_id, who.diagram_id, rest.head.version)
-    conflict = None
+    # Without the text it is based on nobody can say who changed what, and nothing can be merged.
+    conflict: dict[str, Any] = {"auto_mergeable": False, "yours": [], "theirs": [], "both": []}
     if before is not None and current is not None:
         conflict = await workshop.do(diagram.conflict, before, xml, current)
     return VersionConflict(base, rest.head, rest.head.created_by, conflict)

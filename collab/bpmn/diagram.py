@@ -17,6 +17,9 @@ from collab.bpmn.errors import MalformedError
 from collab.bpmn.records import Change, Value
 from collab.bpmn.tree import Tree
 
+_UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -186,9 +189,10 @@ def _bpmn(data: bytes, charset: str | None) -> Tree:
 
 
 def _verbatim(data: bytes, charset: str | None, tree: Tree) -> bytes:
-    """The text as sent where it is UTF-8, else in our spelling (a version is always UTF-8)."""
-    encoding = charset or (tree.declaration[1] if tree.declaration else None) or "utf-8"
-    return data if encoding.lower().replace("_", "-") in ("utf-8", "utf8", "us-ascii", "ascii") else xml.write(tree)
+    """The text as sent where it is UTF-8 and says nothing else, else in our spelling (a version is always UTF-8)."""
+    declared = tree.declaration[1] if tree.declaration else None
+    plain = all(name is None or name.lower().replace("_", "-") in _UTF8 for name in (charset, declared))
+    return data if plain and not data.startswith(_UTF16_MARKS) else xml.write(tree)
 
 
 def _rendered(seen: repair.View) -> Rendered:

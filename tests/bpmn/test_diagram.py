@@ -148,3 +148,29 @@ def test_a_conflict_names_what_both_changed() -> None:
     ]
     assert {(d["element"], d["property"]) for d in told["yours"]} == {("Task_1", "name"), ("Task_2", "name")}
     assert diagram.conflict(TEXT, mine, TEXT)["auto_mergeable"] is True
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "charset", "kept"),
+    [
+        ("UTF-8", "utf-8", None, True),
+        (None, "utf-8", None, True),
+        ("UTF-8", "utf-8-sig", "UTF-8", True),
+        (None, "utf-16", None, False),
+        ("UTF-8", "utf-16", None, False),
+        ("UTF-16", "utf-16", None, False),
+        ("ISO-8859-1", "utf-8", "utf-8", False),
+        ("ISO-8859-1", "iso-8859-1", None, False),
+        ("UTF-8", "iso-8859-1", "iso-8859-1", False),
+    ],
+)
+def test_what_is_kept_as_sent_reads_the_same_without_being_told_how(
+    declared: str | None, encoding: str, charset: str | None, kept: bool
+) -> None:
+    text = diagram.blank("Prüfung").decode().partition("?>\n")[2]
+    head = f'<?xml version="1.0" encoding="{declared}"?>\n' if declared else ""
+    sent = (head + text).encode(encoding)
+    imported = diagram.from_xml(sent, charset, 1)
+    assert (imported.verbatim == sent) is kept
+    assert diagram.from_xml(imported.verbatim, None, 1).rendered.sha256 == imported.rendered.sha256
+    assert "Prüfung" in imported.verbatim.decode("utf-8-sig")

@@ -66,10 +66,18 @@ async def test_a_stale_save_is_refused_and_changes_nothing(db: Database, shop: W
         await save.save(db, log, shop, grant=grant, xml=renamed(b"Mine"), base=1)
     conflict = raised.value
     assert (conflict.base_version, conflict.current_version, conflict.updated_by) == (1, 2, owner.user_id)
-    assert conflict.conflict is not None
     assert conflict.conflict["both"][0]["yours"] == "Mine"
     assert await history.xml(db, grant, 2) == renamed(b"Theirs")
     assert (await log.load(owner.org_id, diagram)).seq == 2
+
+
+async def test_a_base_nobody_knows_is_stale(db: Database, shop: Workshop, log: UpdateLog) -> None:
+    owner = await somebody(db)
+    diagram = await diagram_of(db, shop, owner)
+    for base in (0, 2, 99):
+        with pytest.raises(save.VersionConflict) as raised:
+            await save.save(db, log, shop, grant=owner.grant(diagram), xml=renamed(b"Mine"), base=base)
+        assert (raised.value.current_version, raised.value.conflict["auto_mergeable"]) == (1, False)
 
 
 async def test_live_edits_become_a_version_before_anything_is_saved_over_them(
