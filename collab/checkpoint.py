@@ -22,6 +22,7 @@ from storage.updates import LoadError, Stored, UpdateLog
 
 OPTIMISTIC: Final = 2  # attempts without holding the head; the next one holds it
 HELD_PAUSE_S: Final = 0.01
+HELD_TRIES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ async def at_rest(db: Database, log: UpdateLog, who: Who, attempt: int) -> Async
         stored = await log.load(who.org_id, who.diagram_id)
         yield Rest(stored, await _head(db, who, None), None)
         return
-    while True:
+    for _ in range(HELD_TRIES):
         async with db.transaction(user=who.user_id, org=who.org_id) as conn:
             # Never queueing for the lock: whoever waits inside PostgreSQL takes a connection away from everybody else.
             if await updates.head(conn, who.org_id, who.diagram_id, lock=True, wait=False) is not None:
@@ -75,6 +76,7 @@ async def at_rest(db: Database, log: UpdateLog, who: Who, attempt: int) -> Async
                 return
         await log.load(who.org_id, who.diagram_id)  # is there a diagram at all?
         await asyncio.sleep(HELD_PAUSE_S)
+    raise LoadError("others hold the diagram")
 
 
 async def _head(db: Database, who: Who, held: Connection | None) -> versions.Head:

@@ -4,56 +4,17 @@ Nobody sees it happen: the document is the same before and after. Computed off t
 in one guarded transaction that trims exactly what was folded. A long log is folded piece by piece. Called by the worker.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from collab.bpmn import diagram
-from collab.bpmn.diagram import ElementChange
+from collab.replay import fold_log
 from collab.workshop import Workshop
-from storage import audit, folds, jsonb
+from storage import audit, folds
 from storage.database import Database
 from storage.folds import Written
 from storage.updates import UpdateLog
 
 PIECE: Final = 20_000  # updates in one fold; what is left is folded next
-LONGEST: Final = 8_192  # characters of a value that history keeps
-TYPED: Final = "x"  # the register in which people type letter by letter
-
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """What a fold makes of a log."""
-
-    state: bytes
-    changes: list[ElementChange]
-
-
-def fold_log(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[UUID | None]) -> Folded:
-    """Runs in the workshop: one replay for the state, one watched for the history. `authors` are those of the tail."""
-    wrote = {seq: author for (seq, _), author in zip(tail, authors, strict=True)}
-    history: list[ElementChange] = []
-    typing: dict[str, int] = {}  # node key -> its last change of text in the history
-    for change in diagram.changes([seed], tail):
-        one = replace(change, before=_short(change.before), after=_short(change.after))
-        if one.register == TYPED:
-            # A sentence is one change of its author's, not one a letter.
-            place = typing.get(one.node_key)
-            if place is not None and wrote[history[place].seq] == wrote[one.seq]:
-                history[place] = replace(history[place], seq=one.seq, after=one.after)
-                continue
-            typing[one.node_key] = len(history)
-        history.append(one)
-    return Folded(diagram.compact([seed, *(data for _, data in tail)]), history)
-
-
-def _short(value: Any) -> Any:
-    """A value as the history keeps it: in plain JSON, and cut when it is very long."""
-    kept = jsonb.plain(value)
-    text = kept if isinstance(kept, str) else json.dumps(kept, ensure_ascii=False)
-    return kept if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 async def fold(db: Database, log: UpdateLog, workshop: Workshop, org_id: UUID, diagram_id: UUID) -> bool:
@@ -65,6 +26,8 @@ async def fold(db: Database, log: UpdateLog, workshop: Workshop, org_id: UUID, d
     first, last = tail[0][0], tail[-1][0]
     async with db.transaction(org=org_id, read_only=True) as conn:
         written = await folds.written_by(conn, org_id, diagram_id, stored.epoch, first, last)
+    if len(written) != len(tail):
+        return False  # trimmed since it was loaded: somebody else was faster
     if stored.snapshot is None:
         # The first update is the import: it is the beginning of history, not a change of every element.
         seed, tail = tail[0][1], tail[1:]

@@ -4,13 +4,15 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# Connection exceptions, insufficient resources, operator intervention (shutdown, crash), cannot-connect-now.
-_CLASSES = ("08", "53", "57P")
+# Connection exceptions, insufficient resources, operator intervention (shutdown, crash), cannot-connect-now; a transaction
+# that idled too long, met another or could not get a lock.
+_CLASSES = ("08", "53", "57P", "25P03", "40", "55P03")
 
 
 def is_unavailable(error: BaseException) -> bool:
     """True when trying again later may help and nothing is wrong with the request."""
-    if isinstance(error, (PoolTimeoutError, ConnectionError, asyncpg.InterfaceError)):
+    # The driver's internal error: a connection that was lost in the middle of something, seen when PostgreSQL is killed.
+    if isinstance(error, (PoolTimeoutError, ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
         return True
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "").startswith(_CLASSES)

@@ -15,7 +15,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture(scope="session")
+# For this folder alone: while Playwright runs, its loop counts as running, and no other test could start one.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None and not os.environ.get("COLANE_REQUIRE_BROWSER"):
@@ -27,7 +28,7 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("browser") / "data") as running:
         yield running

@@ -1,0 +1,50 @@
+"""What a fold computes, off the loop: a log played back into a snapshot and into the history of each element.
+
+Pure, and apart from fold.py so that a process of the workshop need not load the database's driver for it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID
+
+from collab.bpmn import diagram
+from collab.bpmn.diagram import ElementChange
+from storage import jsonb
+
+LONGEST: Final = 8_192  # characters of a value that history keeps
+TYPED: Final = "x"  # the register in which people type letter by letter
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a fold makes of a log."""
+
+    state: bytes
+    changes: list[ElementChange]
+
+
+def fold_log(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[UUID | None]) -> Folded:
+    """Runs in the workshop: one replay for the state, one watched for the history. `authors` are those of the tail."""
+    wrote = {seq: author for (seq, _), author in zip(tail, authors, strict=True)}
+    history: list[ElementChange] = []
+    typing: dict[str, int] = {}  # node key -> its last change of text in the history
+    for change in diagram.changes([seed], tail):
+        one = replace(change, before=_short(change.before), after=_short(change.after))
+        if one.register == TYPED:
+            # A sentence is one change of its author's, not one a letter.
+            place = typing.get(one.node_key)
+            if place is not None and wrote[history[place].seq] == wrote[one.seq]:
+                history[place] = replace(history[place], seq=one.seq, after=one.after)
+                continue
+            typing[one.node_key] = len(history)
+        history.append(one)
+    return Folded(diagram.compact([seed, *(data for _, data in tail)]), history)
+
+
+def _short(value: Any) -> Any:
+    """A value as the history keeps it: in plain JSON, and cut when it is very long."""
+    kept = jsonb.plain(value)
+    text = kept if isinstance(kept, str) else json.dumps(kept, ensure_ascii=False)
+    return kept if len(text) <= LONGEST else f"{text[:LONGEST]}…"
