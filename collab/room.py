@@ -5,7 +5,6 @@ True at every moment: what is acknowledged is committed (R1); a session that joi
 its session (R14). Driven by collab/rooms.py, and by the simulation with a clock of its own.
 """
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from uuid import UUID
 
 from pycrdt import Doc, TransactionEvent, get_update, merge_updates
 
+from collab.presence import Presences
 from collab.session import Person, Protocol, Session
 from collab.wire import messages, structs
 from collab.wire.close import Close
@@ -26,7 +26,6 @@ UPDATE_LIMIT: Final = 1024 * 1024
 DOCUMENT_LIMIT: Final = 32 * 1024 * 1024
 GAP_LIMIT: Final = 256 * 1024  # bytes a session may have waiting for their dependencies
 GAPS_LIMIT: Final = 50
-CLIENTS_LIMIT: Final = 64  # presences one session may speak for
 MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their number
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
 
@@ -72,13 +71,6 @@ Effects = list[Effect]
 
 
 @dataclass(slots=True)
-class _Presence:
-    clock: int
-    text: str
-    session: Session
-
-
-@dataclass(slots=True)
 class _Waiting:
     """An acknowledgement that a commit releases."""
 
@@ -98,8 +90,7 @@ class Room:
         self._base: list[bytes] = list(updates)
         self._applied: list[bytes] = []
         self._size = sum(map(len, updates))
-        self._presences: dict[int, _Presence] = {}
-        self._fresh: dict[int, tuple[int, int, str]] = {}
+        self._presences = Presences()
         self._outgoing: list[tuple[bytes, Session | None]] = []
         self._waiting: deque[_Waiting] = deque()
         self._ticket = 0
@@ -121,7 +112,7 @@ class Room:
         if protocol is Protocol.YWS:
             effects.append(Send((session,), messages.step_1(self._doc.get_state())))
         if self._presences:
-            effects.append(Send((session,), self._all_presences()))
+            effects.append(Send((session,), self._presences.everybody()))
         return session, effects
 
     def leave(self, session: Session) -> Effects:
@@ -130,16 +121,11 @@ class Room:
             return []
         session.gone = True
         self.sessions.remove(session)
-        entries = []
-        for client in session.clients:
-            known = self._presences.pop(client, None)
-            self._fresh.pop(client, None)
-            if known is not None:
-                entries.append((client, known.clock + 1, "null"))
+        farewell = self._presences.forget(session)
         self._waiting = deque(one for one in self._waiting if one.session is not session)
-        if not entries or not self.sessions:
+        if farewell is None or not self.sessions:
             return []
-        return [Send(tuple(self.sessions), messages.awareness(entries))]
+        return [Send(tuple(self.sessions), farewell)]
 
     def present(self) -> list[Person]:
         """Who is here, each session once."""
@@ -169,9 +155,9 @@ class Room:
                 case messages.Update(update):
                     effects = self._update(session, update, now)
                 case messages.Awareness(entries):
-                    effects = self._awareness(session, entries, now)
+                    effects = self._soon(now) if self._presences.hear(session, entries) else []
                 case messages.QueryAwareness():
-                    effects = [Send((session,), self._all_presences())]
+                    effects = [Send((session,), self._presences.everybody(but=session))]
                 case _:
                     effects = []
         except WireError:
@@ -386,14 +372,10 @@ class Room:
         effects: Effects = []
         if self._outgoing:
             effects += self._flush_updates()
-        if self._fresh:
-            entries = list(self._fresh.values())
-            self._fresh.clear()
-            owners = {self._presences[client].session for client, _, _ in entries if client in self._presences}
-            alone = owners.pop() if len(owners) == 1 else None
-            to = tuple(session for session in self.sessions if session is not alone)
+        if (news := self._presences.news()) is not None:
+            to = tuple(session for session in self.sessions if session is not news.alone)
             if to:
-                effects.append(Send(to, messages.awareness(entries), droppable=True))
+                effects.append(Send(to, news.payload, droppable=True))
         if effects:
             self._last_flush = now
         return effects
@@ -423,39 +405,6 @@ class Room:
         self.seq = max(self.seq, seq)
         return effects
 
-    # -- presence ----------------------------------------------------------------------------------------------------
-
-    def _awareness(self, session: Session, entries: tuple[messages.Entry, ...], now: float) -> Effects:
-        """Latest wins. Others' entries, which stock clients repeat, are dropped in silence."""
-        for entry in entries:
-            held = self._presences.get(entry.client)
-            if held is not None and held.session is not session:
-                continue
-            if entry.state is None:
-                if held is not None and entry.clock >= held.clock:
-                    del self._presences[entry.client]
-                    session.clients.discard(entry.client)
-                    self._fresh[entry.client] = (entry.client, entry.clock, "null")
-                continue
-            if held is not None and entry.clock <= held.clock:
-                continue
-            if held is None and len(session.clients) >= CLIENTS_LIMIT:
-                raise WireError("too many presences for one session")
-            text = json.dumps({**entry.state, "user": self._user(session)}, separators=(",", ":"))
-            if len(text) > messages.ENTRY_LIMIT:
-                raise WireError("a presence that is too large")
-            session.clients.add(entry.client)
-            self._presences[entry.client] = _Presence(entry.clock, text, session)
-            self._fresh[entry.client] = (entry.client, entry.clock, text)
-        return self._soon(now) if self._fresh else []
-
-    def _user(self, session: Session) -> dict[str, str]:
-        person = session.person
-        return {"id": str(person.id), "name": person.name, "color": person.color}
-
-    def _all_presences(self) -> bytes:
-        return messages.awareness((client, p.clock, p.text) for client, p in self._presences.items())
-
     # -- slow readers --------------------------------------------------------------------------------------------------
 
     def lag(self, session: Session) -> None:
@@ -469,7 +418,7 @@ class Room:
         if since is None or session.gone:
             return []
         payload = messages.step_2(self._doc.get_update(since))
-        effects: Effects = [Send((session,), self._all_presences())]
+        effects: Effects = [Send((session,), self._presences.everybody(but=session))]
         if session.protocol is Protocol.YWS and self.uncommitted:
             # It may hold this client's own structs, and those it would take for acknowledged.
             self._waiting.append(_Waiting(self._ticket, session, payload))

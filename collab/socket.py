@@ -28,20 +28,18 @@ from collab import metrics
 from collab.door import Door, Request, may_write, person_of
 from collab.journal import Journal
 from collab.rooms import LiveRoom, Rooms, RoomUnavailableError
+from collab.seat import Seat
 from collab.session import Protocol as Dialect
-from collab.session import Session
 from collab.wire import messages
 from collab.wire.close import Close
 from collab.wire.lib0 import Reader, WireError
 from storage.access import Identity
 from storage.failures import is_unavailable
-from storage.notices import Event
 from storage.settings import Settings
 
 BEFORE_AUTH: Final = 64 * 1024
 AFTER_AUTH: Final = 16 * 1024 * 1024
 AUTH_TIMEOUT_S: Final = 10.0
-QUEUE_LIMIT: Final = 1024 * 1024
 DRAINED: Final = 64 * 1024
 SLOW_TIMEOUT_S: Final = 120.0
 KEEPALIVE_S: Final = 20.0
@@ -126,74 +124,6 @@ def connection_class(hub: Hub) -> Callable[..., "Socket"]:
     return make
 
 
-class Seat:
-    """One document on a socket: addressed, counted, and resynchronized when the reader was slow."""
-
-    def __init__(self, socket: "Socket", room: LiveRoom, identity: Identity, name: str | None) -> None:
-        self.socket, self.room, self.identity, self.name = socket, room, identity, name
-        self._address = b"" if name is None else messages.address(name)
-        self._owed = 0
-        self.session: Session
-        self.slow_since: float | None = None
-
-    def send(self, payload: bytes, *, droppable: bool) -> None:
-        """Writes a payload, unless the reader is slow and may miss this one."""
-        if self.slow_since is not None:
-            if droppable:
-                return
-        elif droppable and self.socket.buffered > QUEUE_LIMIT:
-            self.slow_since = time.monotonic()
-            self.room.core.lag(self.session)
-            self.socket.watch(self)
-            return
-        self.socket.write(self._address + payload)
-
-    def acknowledge(self, count: int) -> None:
-        """One SyncStatus for each update; while the reader is slow they are counted and sent later."""
-        if self.slow_since is not None:
-            self._owed += count
-            return
-        for _ in range(count):
-            self.socket.write(self._address + messages.SAVED)
-
-    def drained(self) -> None:
-        """The reader has caught up: one difference, and what it is owed."""
-        self.slow_since = None
-        metrics.RESYNCS.inc()
-        self.room.carry(self.room.core.resync(self.session))
-        owed, self._owed = self._owed, 0
-        self.acknowledge(owed)
-
-    def part(self, code: Close) -> None:
-        """The room ended this session."""
-        self.socket.unseat(self, code)
-
-    def tell(self, event: Event) -> None:
-        """Hocuspocus clients hear events; y-websocket has no message for them."""
-        if self.name is not None:
-            self.socket.write(self._address + messages.stateless(event))
-
-    async def recheck(self) -> None:
-        """Looks at rights again (R10)."""
-        door = self.socket.hub.door
-        expires = self.identity.expires_at
-        ticket = self.identity.via == "ticket"
-        if expires is not None and not ticket and expires.timestamp() < time.time():
-            self.part_now(Close.SIGNED_OUT)
-            return
-        grant = await door.grant(self.identity, str(self.room.diagram_id))
-        if grant is None:
-            self.part_now(Close.NO_RIGHT)
-            return
-        if not may_write(grant) and self.session.writes:
-            self.tell({"event": "role", "diagram": str(self.room.diagram_id), "role": grant.role.label})
-        self.room.carry(self.room.core.set_right(self.session, writes=may_write(grant)))
-
-    def part_now(self, code: Close) -> None:
-        """Ends this session from outside the room."""
-        self.room.carry(self.room.core.part(self.session, code))
-
-
 class Socket(ServerConnection):
     """One connection: a y-websocket client of one document, or a Hocuspocus client of several."""
 
@@ -204,7 +134,7 @@ class Socket(ServerConnection):
             ping_interval=None,  # keep_alive does it, with messages that browsers' clients count
             max_queue=(64, 16),
         )
-        self.hub = hub
+        self.hub, self.door = hub, hub.door
         self._state = server_state
         self._seats: dict[str, Seat] = {}
         self._slow: set[Seat] = set()
@@ -398,16 +328,12 @@ class Socket(ServerConnection):
         if isinstance(message, messages.Token):
             return self._authenticate(name, message.token)
         if seat is None:
-            return self._hold_back(name, message)
+            return None  # not opened, or refused: what was sent before that was known is no offence
         if isinstance(message, messages.Leave):
             self._unsit(seat)
             return None
         seat.room.receive(seat.session, message)
         return None
-
-    def _hold_back(self, name: str, message: messages.Message) -> None:
-        """Nothing is heard for a document that was not opened; a message that was sent after a refusal is no offence."""
-        del name, message
 
     async def _authenticate(self, name: str, token: str) -> None:
         diagram = name.partition("\0")[0]

@@ -205,6 +205,42 @@ def test_R6_nobody_speaks_for_another_and_leavers_vanish() -> None:
     assert [(e.client, e.state) for e in gone] == [(11, None)]
 
 
+def presence_of(peer: Peer, client: int) -> list[tuple[int, bool]]:
+    """What a peer heard of a client: clock, and whether it was there."""
+    heard = [e for m in peer.received if isinstance(m, messages.Awareness) for e in m.entries]
+    return [(e.clock, e.state is not None) for e in heard if e.client == client]
+
+
+def test_R6_who_moves_while_another_leaves_hears_of_it() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    bench.say(ann, messages.Awareness((messages.Entry(11, 1, {"x": 1}),)))
+    bench.tick()
+    bench.say(ann, messages.Awareness((messages.Entry(11, 2, None),)))
+    bench.say(bob, messages.Awareness((messages.Entry(12, 1, {"x": 2}),)))
+    bench.tick()
+    assert presence_of(bob, 11)[-1] == (2, False)
+
+
+def test_R6_an_echo_of_a_leaver_is_no_ghost_and_who_comes_back_is_seen_at_once() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    bench.say(bob, messages.Awareness((messages.Entry(12, 1, {}),)))
+    bench.say(ann, messages.Awareness((messages.Entry(11, 5, {"x": 1}),)))
+    bench.tick()
+    bench.carry(bench.room.leave(ann.session))
+    bench.peers.pop(ann.session)
+    bench.say(bob, messages.Awareness((messages.Entry(11, 5, {"x": 1}),)))
+    bench.tick()
+    assert presence_of(bob, 11) == [(5, True), (6, False)]
+    back = bench.join(ANN, YWS, 11)
+    bench.say(back, messages.Awareness((messages.Entry(11, 5, {"x": 1}),)))
+    bench.tick()
+    assert presence_of(bob, 11)[-1] == (7, True), "Yjs clients believe only a higher clock"
+    bench.say(back, messages.QueryAwareness())
+    assert presence_of(back, 11) == [], "nobody is told of themselves"
+
+
 def test_R9_an_update_without_its_dependency_waits_outside() -> None:
     other: Doc[Any] = Doc(client_id=50)
     values: Map[Any] = other.get("n", type=Map)

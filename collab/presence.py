@@ -1,0 +1,107 @@
+"""Who points where in one room: cursors and selections, in memory only (R6). Plain data; the room reads and writes it.
+
+A Yjs client id belongs to the session that named it first, until that session ends; what others say of it, as stock
+clients do when they repeat what they hear, is dropped in silence. The field `user` is the server's word, and so is the
+clock that others see: it only rises, so that a client which comes back with its old clock is seen at once.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from collab.session import Session
+from collab.wire import messages
+from collab.wire.lib0 import WireError
+
+CLIENTS_LIMIT: Final = 64  # presences one session may speak for
+DEPARTED_KEPT: Final = 256  # client ids remembered after they left; the oldest are forgotten first
+NOBODY: Final = "null"  # the state of a client that is gone, as the protocol writes it
+
+
+@dataclass(frozen=True, slots=True)
+class _Presence:
+    clock: int  # as the client counts
+    said: int  # as the others have heard it
+    text: str
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What changed since the last tick, as a message; `alone` is whose it is when it is one session's only."""
+
+    payload: bytes
+    alone: Session | None
+
+
+class Presences:
+    """Everybody's presence, latest wins; and what of it the others have not heard yet."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Presence] = {}
+        self._fresh: dict[int, _Presence] = {}
+        self._departed: OrderedDict[int, _Presence] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def hear(self, session: Session, entries: Iterable[messages.Entry]) -> bool:
+        """What a client says of itself; True when there is something to pass on. Raises WireError over the limits."""
+        for entry in entries:
+            held = self._known.get(entry.client)
+            if held is not None and held.session is not session:
+                continue
+            if entry.state is None:
+                if held is not None and entry.clock >= held.clock:
+                    self._fresh[entry.client] = self._depart(entry.client)
+                    session.clients.discard(entry.client)
+                continue
+            if held is not None and entry.clock <= held.clock:
+                continue
+            last = held or self._departed.get(entry.client)
+            if held is None and last is not None and entry.clock <= last.clock and session.clients:
+                continue  # another client repeats somebody who has just left: no ghost of them
+            if held is None and len(session.clients) >= CLIENTS_LIMIT:
+                raise WireError("too many presences for one session")
+            person = session.person
+            user = {"id": str(person.id), "name": person.name, "color": person.color}
+            text = json.dumps({**entry.state, "user": user}, separators=(",", ":"))
+            if len(text) > messages.ENTRY_LIMIT:
+                raise WireError("a presence that is too large")
+            session.clients.add(entry.client)
+            self._departed.pop(entry.client, None)
+            said = entry.clock if last is None else max(entry.clock, last.said + 1)
+            self._known[entry.client] = self._fresh[entry.client] = _Presence(entry.clock, said, text, session)
+        return bool(self._fresh)
+
+    def news(self) -> News | None:
+        """What the others have not heard; asked for once a tick."""
+        if not self._fresh:
+            return None
+        fresh, self._fresh = self._fresh, {}
+        owners = {one.session for one in fresh.values()}
+        return News(_message(fresh), owners.pop() if len(owners) == 1 else None)
+
+    def everybody(self, but: Session | None = None) -> bytes:
+        """A message with all that is known, for who comes in or asks; nobody is told of themselves."""
+        return _message({client: one for client, one in self._known.items() if one.session is not but})
+
+    def forget(self, session: Session) -> bytes | None:
+        """Its session is gone: the message that makes it vanish at the others', None when it had no presence."""
+        gone = {client: self._depart(client) for client in session.clients if client in self._known}
+        for client in gone:
+            self._fresh.pop(client, None)
+        return _message(gone) if gone else None
+
+    def _depart(self, client: int) -> _Presence:
+        known = self._known.pop(client)
+        gone = self._departed[client] = _Presence(known.clock, known.said + 1, NOBODY, known.session)
+        while len(self._departed) > DEPARTED_KEPT:
+            self._departed.popitem(last=False)
+        return gone
+
+
+def _message(presences: dict[int, _Presence]) -> bytes:
+    return messages.awareness((client, one.said, one.text) for client, one in presences.items())
