@@ -138,7 +138,7 @@ def respond_with(endpoint: Endpoint, call: Call, answer: Answer) -> Response:
         headers["ETag"] = answer.etag
     if call.request.method in ("GET", "HEAD"):
         headers.setdefault("Cache-Control", "private, no-cache")
-        headers.setdefault("Vary", "Authorization, Cookie, Accept")
+        headers.setdefault("Vary", "Authorization, Cookie")
         if answer.etag is not None and etag_matches(call.header("if-none-match"), answer.etag):
             return Response(None, 304, headers)
     else:
