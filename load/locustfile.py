@@ -1,9 +1,9 @@
 """Load on a running Colane: people co-editing over WebSocket, scripts reading over REST.
 
-    ./run load --headless --users 20 --spawn-rate 5 --run-time 60s --token TOKEN
+    ./run load --users 20 --spawn-rate 5 --run-time 60s --token TOKEN
 
-One file a scenario in load/scenarios/. Only loopback hosts are accepted, and a run without --run-time ends after two
-minutes: a load test that can hit a stranger, or never stops, is an accident waiting.
+One file a scenario in load/scenarios/. Only loopback hosts are accepted, there is no web page, and a run without --run-time
+ends after two minutes: a load test that can hit a stranger, or never stops, is an accident waiting.
 """
 
 from typing import Any
@@ -18,12 +18,12 @@ from load.scenarios.read import Reader
 __all__ = ["CoEditor", "Reader"]
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-LONGEST_RUN_S = 120
+RUN_TIME = "120s"
 
 
 @events.init_command_line_parser.add_listener
 def _arguments(parser: Any) -> None:
-    parser.set_defaults(host="http://127.0.0.1:8000")
+    parser.set_defaults(host="http://127.0.0.1:8000", headless=True, only_summary=True, run_time=RUN_TIME)
     parser.add_argument(
         "--token", env_var="COLANE_TOKEN", default="", is_secret=True, help="an access token of an editor"
     )
@@ -36,5 +36,5 @@ def _only_loopback(environment: Environment, **_: Any) -> None:
     host = urlsplit(environment.host or (options.host if options else "") or "").hostname
     if host not in LOOPBACK:
         raise SystemExit(f"load tests talk to this machine only, not to {host!r}")
-    if options is not None and not options.run_time:
-        options.run_time = LONGEST_RUN_S
+    if options is not None and not options.token:
+        raise SystemExit("say whose access token to use: --token TOKEN, or COLANE_TOKEN")

@@ -1,113 +1,45 @@
-"""A person who edits: joins a room on the y-websocket protocol, renames and moves real records, counts what is saved.
+"""A person who edits: joins a room, renames, moves, draws and points, and counts what is saved.
 
-"edit to saved" is the time until the server sends the edit's own structs back, which it does only after the commit.
-A light client of our own on pycrdt: locust's greenlets and pycrdt-websocket's asyncio do not mix.
+"edit to saved" is the time until the server sends the edit's own structs back, which it does only after the commit. At the
+end nobody leaves before it is proven that the edits arrived: everybody in a room, somebody who joins afresh, and the XML
+that REST gives must say the same. Every lost connection, missing answer and difference counts as a failure.
 """
 
 import random
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
-import gevent.event
-from locust import User, between, task
-from pycrdt import (
-    Awareness,
-    Doc,
-    Map,
-    TransactionEvent,
-    YMessageType,
-    YSyncMessageType,
-    create_awareness_message,
-    create_sync_message,
-    create_update_message,
-    handle_sync_message,
-    read_message,
-)
-from websocket import WebSocket, WebSocketException, create_connection
+from locust import User, between, events, task
+from locust.env import Environment
 
-from load.scenarios.diagrams import TASKS, shared_diagrams
+from load.scenarios.diagrams import live_text, shared_diagrams
+from load.scenarios.room import Lost, Seat
 
 SAVED_TIMEOUT_S = 10.0
-JOIN_TIMEOUT_S = 15.0
+AGREE_TIMEOUT_S = 10.0
+BEFORE_COMING_BACK_S = 1.0
+
+_rooms: dict[str, list[Seat]] = {}
 
 
-def clocks(state: bytes) -> dict[int, int]:
-    """A Yjs state vector as client id -> clock (format: count, then pairs, all as lib0 variable-length integers)."""
-    numbers: list[int] = []
-    value = shift = 0
-    for byte in state:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            numbers.append(value)
-            value = shift = 0
-    return dict(zip(numbers[1::2], numbers[2::2], strict=True))
+def _address(host: str, diagram: str) -> str:
+    return f"ws://{urlsplit(host).netloc}/collab/{diagram}"
 
 
-class Seat:
-    """One joined room: the document as this person sees it, and what the server has confirmed."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.doc: Doc[Any] = Doc()
-        self.nodes: Map[Any] = self.doc.get("n", type=Map)
-        self.confirmed: Doc[Any] = Doc()
-        self.joined = gevent.event.Event()
-        self.news = gevent.event.Event()
-        self.local = False
-        self.socket: WebSocket = create_connection(url, header=[f"Authorization: Bearer {token}"], timeout=60)
-        self.subscription = self.doc.observe(self._send)
-        self.awareness = Awareness(self.doc)
-        self.socket.send_binary(create_sync_message(self.doc))
-        self.reader = gevent.spawn(self._read)
-
-    def _send(self, event: TransactionEvent) -> None:
-        if self.local:
-            self.socket.send_binary(create_update_message(event.update))
-
-    def _read(self) -> None:
-        try:
-            while message := self.socket.recv():
-                self._receive(bytes(message) if not isinstance(message, str) else message.encode())
-        except (WebSocketException, OSError):
-            return
-
-    def _receive(self, message: bytes) -> None:
-        if message[0] != YMessageType.SYNC:
-            return
-        if message[1] != YSyncMessageType.SYNC_STEP1:
-            self.confirmed.apply_update(read_message(message[2:]))
-        reply = handle_sync_message(message[1:], self.doc)
-        if reply is not None:
-            self.socket.send_binary(reply)
-        if message[1] == YSyncMessageType.SYNC_STEP2:
-            self.joined.set()
-        self.news.set()
-
-    def edit(self, key: str, register: str, value: object) -> None:
-        self.local = True
-        try:
-            self.nodes[key][register] = value
-        finally:
-            self.local = False
-
-    def saved(self) -> bool:
-        me = self.doc.client_id
-        return clocks(self.confirmed.get_state()).get(me, 0) >= clocks(self.doc.get_state()).get(me, 0)
-
-    def point(self, x: float, y: float) -> None:
-        self.awareness.set_local_state({"cursor": {"x": x, "y": y}})
-        update = self.awareness.encode_awareness_update([self.doc.client_id])
-        self.socket.send_binary(create_awareness_message(update))
-
-    def leave(self) -> None:
-        self.socket.close()
-        self.reader.kill()
+def _report(environment: Environment, name: str, began: float, error: Exception | None) -> None:
+    environment.events.request.fire(
+        request_type="WS",
+        name=name,
+        response_time=(time.perf_counter() - began) * 1000,
+        response_length=0,
+        exception=error,
+        context={},
+    )
 
 
 class CoEditor(User):
-    """Edits a shared diagram: mostly renames and moves, a cursor all the time."""
+    """Edits a shared diagram: mostly renames and moves, now and then a new task, a cursor all the time."""
 
     wait_time = between(0.2, 1.0)
     weight = 2
@@ -115,46 +47,92 @@ class CoEditor(User):
     def on_start(self) -> None:
         options = self.environment.parsed_options
         assert options is not None
-        host = self.host or ""
-        diagram = random.choice(shared_diagrams(host, options.token, options.diagrams))
+        self.token = options.token
+        self.diagram = random.choice(shared_diagrams(self.host or "", options.token, options.diagrams))
+        self.seat: Seat | None = None
+        self._join()
+
+    def _join(self) -> None:
         began = time.perf_counter()
-        self.seat = Seat(f"ws://{urlsplit(host).netloc}/collab/{diagram}", options.token)
-        joined = self.seat.joined.wait(JOIN_TIMEOUT_S)
-        self._report("join", began, None if joined else TimeoutError("no sync step 2"))
+        try:
+            self.seat = Seat(_address(self.host or "", self.diagram), self.token)
+        except Lost as lost:
+            _report(self.environment, "join", began, lost)
+            return
+        _rooms.setdefault(self.diagram, []).append(self.seat)
+        _report(self.environment, "join", began, None)
 
-    def on_stop(self) -> None:
-        self.seat.leave()
+    def _here(self) -> Seat | None:
+        """The seat; somebody who lost it comes back first."""
+        if self.seat is None or self.seat.lost:
+            if self.seat is not None:
+                _rooms[self.diagram].remove(self.seat)
+                _report(self.environment, "stay connected", time.perf_counter(), Lost(self.seat.lost))
+                self.seat = None
+            gevent.sleep(BEFORE_COMING_BACK_S)
+            self._join()
+        return self.seat
 
-    @task(5)
-    def rename(self) -> None:
-        self._edit(f"Task_{random.randrange(TASKS)}", "@name", f"step {random.randrange(10_000)}")
-
-    @task(5)
-    def move(self) -> None:
-        x, y = str(random.randrange(2000)), str(random.randrange(2000))
-        self._edit(f"Shape_{random.randrange(TASKS)}", "b", ["dc:Bounds", "0", x, y, "100", "80"])
+    @task(10)
+    def edit(self) -> None:
+        seat = self._here()
+        if seat is None:
+            return
+        began = time.perf_counter()
+        kind, update = seat.pen.any_edit()
+        try:
+            seat.write(update)
+            seat.wait_until_saved(SAVED_TIMEOUT_S)
+        except (Lost, TimeoutError) as error:
+            _report(self.environment, f"{kind} to saved", began, error)
+        else:
+            _report(self.environment, f"{kind} to saved", began, None)
 
     @task(10)
     def point(self) -> None:
-        self.seat.point(random.random() * 2000, random.random() * 2000)
+        seat = self._here()
+        if seat is None:
+            return
+        try:
+            seat.point(random.random() * 2000, random.random() * 2000)
+        except Lost:
+            return  # counted by whoever comes back
 
-    def _edit(self, key: str, register: str, value: object) -> None:
+
+@events.test_stop.add_listener
+def all_agree(environment: Environment, **_: object) -> None:
+    """Nobody writes any more: whoever is in a room, a newcomer and REST must agree."""
+    options = environment.parsed_options
+    assert options is not None
+    host = environment.host or ""
+    for diagram, seats in _rooms.items():
         began = time.perf_counter()
-        self.seat.edit(key, register, value)
-        while not self.seat.saved():
-            if time.perf_counter() - began > SAVED_TIMEOUT_S:
-                self._report("edit to saved", began, TimeoutError("no acknowledgement"))
-                return
-            self.seat.news.clear()
-            self.seat.news.wait(1)
-        self._report("edit to saved", began, None)
+        error: Exception | None = None
+        try:
+            _agree(host, options.token, diagram, seats)
+        except Exception as failed:  # noqa: BLE001 -- whatever it is, it counts as a failure
+            error = failed
+        _report(environment, "all agree", began, error)
+        for seat in seats:
+            seat.leave()
+    _rooms.clear()
 
-    def _report(self, name: str, began: float, error: Exception | None) -> None:
-        self.environment.events.request.fire(
-            request_type="WS",
-            name=name,
-            response_time=(time.perf_counter() - began) * 1000,
-            response_length=0,
-            exception=error,
-            context={},
-        )
+
+def _agree(host: str, token: str, diagram: str, seats: list[Seat]) -> None:
+    there = [seat for seat in seats if not seat.lost]
+    for seat in there:
+        seat.wait_until_saved(AGREE_TIMEOUT_S)
+    newcomer = Seat(_address(host, diagram), token)
+    truth = newcomer.nodes.to_py() or {}
+    newcomer.leave()
+    deadline = time.monotonic() + AGREE_TIMEOUT_S
+    for seat in there:
+        while (seat.nodes.to_py() or {}) != truth:
+            if time.monotonic() > deadline:
+                raise AssertionError("a client does not show what a newcomer is given")
+            gevent.sleep(0.05)
+    text = live_text(host, token, diagram)
+    names = {str(record["@name"]) for record in truth.values() if "@name" in record and not record.get("d")}
+    missing = [name for name in sorted(names) if f'name="{name}"' not in text]
+    if missing:
+        raise AssertionError(f"the XML lacks {len(missing)} of {len(names)} names, {missing[0]!r} first")
