@@ -1,6 +1,6 @@
-"""What a fold computes, off the loop: a log played back into a snapshot and into the history of each element.
+"""A log played back, off the loop: into a snapshot, and into the history of elements.
 
-Pure, and apart from fold.py so that a process of the workshop need not load the database's driver for it.
+Pure, and apart from fold.py and elements.py so that a process of the workshop need not load the database's driver for it.
 """
 
 import json
@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from collab.bpmn import diagram
+from collab.bpmn import diagram, document, parts
 from collab.bpmn.diagram import ElementChange
+from collab.bpmn.parts import Part
 from storage import jsonb
 
 LONGEST: Final = 8_192  # characters of a value that history keeps
@@ -25,8 +26,30 @@ class Folded:
     changes: list[ElementChange]
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One element in a log: its records, its changes with their place in the fold to come, ids that are not their key."""
+
+    parts: dict[str, Part]
+    changes: list[tuple[int, ElementChange]]
+    ids: dict[str, str]
+
+
 def fold_log(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[UUID | None]) -> Folded:
     """Runs in the workshop: one replay for the state, one watched for the history. `authors` are those of the tail."""
+    return Folded(diagram.compact([seed, *(data for _, data in tail)]), _history(seed, tail, authors))
+
+
+def trace(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[UUID | None], element: str) -> Trace:
+    """Runs in the workshop: what a fold would tell of one element, and of which records it is made."""
+    nodes = document.read(document.load([seed, *(data for _, data in tail)])).nodes
+    mine = parts.parts_of(nodes, element)
+    changes = [(o, c) for o, c in enumerate(_history(seed, tail, authors)) if c.node_key in mine] if mine else []
+    ids = {key: str(record["@id"]) for key, record in nodes.items() if record.get("@id") not in (None, key)}
+    return Trace(mine, changes, ids)
+
+
+def _history(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[UUID | None]) -> list[ElementChange]:
     wrote = {seq: author for (seq, _), author in zip(tail, authors, strict=True)}
     history: list[ElementChange] = []
     typing: dict[str, int] = {}  # node key -> its last change of text in the history
@@ -40,7 +63,7 @@ def fold_log(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[U
                 continue
             typing[one.node_key] = len(history)
         history.append(one)
-    return Folded(diagram.compact([seed, *(data for _, data in tail)]), history)
+    return history
 
 
 def _short(value: Any) -> Any:

@@ -174,3 +174,17 @@ def test_openapi_describes_every_route(server: Served) -> None:
 def test_a_code_that_is_not_listed_cannot_be_raised() -> None:
     with pytest.raises(KeyError):
         problems.Problem("no_such_code")
+
+
+def test_an_element_has_a_history(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    changed = TEXT.replace(b'name="Do"', b'name="Done"')
+    saved = ann.http.put(
+        f"/diagrams/{diagram}/content?base_version=1", content=changed, headers={"Content-Type": "application/xml"}
+    )
+    assert saved.status_code == 200
+    told = ann.http.get(f"/diagrams/{diagram}/elements/Task_1/history").json()
+    assert [(one["property"], one["before"], one["after"]) for one in told["items"]] == [("name", "Do", "Done")]
+    assert (told["items"][0]["author"]["name"], told["next_cursor"]) == ("Ann", None)
+    unknown = ann.http.get(f"/diagrams/{diagram}/elements/Nothing%00/history")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
