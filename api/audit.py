@@ -10,6 +10,7 @@ from api.endpoint import Model, endpoint
 from api.problems import Problem
 from api.scope import organization
 from api.shapes import PageQuery, Person, Reference, open_cursor, seal_cursor
+from storage import audit as chain
 from storage import trail
 from storage.access import Role
 
@@ -49,6 +50,17 @@ class OrgQuery(PageQuery):
     org: Reference | None = None
 
 
+class VerifyQuery(Model):
+    org: Reference | None = None
+
+
+class Verified(Model):
+    """`broken_at` is the number of the first line that does not fit."""
+
+    ok: bool
+    broken_at: int | None
+
+
 async def _page(call: Call, org_id: UUID, diagram_id: UUID | None, query: PageQuery) -> Answer:
     filters = ["audit", org_id, diagram_id]
     before = None
@@ -84,7 +96,19 @@ async def of_diagram(call: Call, query: PageQuery) -> Answer:
     "What happened in an organization", answers=Entries, errors=("cursor_mismatch", "invalid_reference", "forbidden")
 )
 async def of_organization(call: Call, query: OrgQuery) -> Answer:
-    org = await organization(call, query.org)
+    return await _page(call, await _for_admins(call, query.org), None, query)
+
+
+@endpoint("Is the log whole, as it was written?", answers=Verified, errors=("invalid_reference", "forbidden"))
+async def verify(call: Call, query: VerifyQuery) -> Verified:
+    org_id = await _for_admins(call, query.org)
+    async with call.resources.db.transaction(user=call.who.user_id, org=org_id, read_only=True) as conn:
+        broken = await chain.verify(conn, org_id)
+    return Verified(ok=broken is None, broken_at=broken)
+
+
+async def _for_admins(call: Call, reference: str | None) -> UUID:
+    org = await organization(call, reference)
     if org.role < Role.ADMIN:
         raise Problem("forbidden", "The organization's log is for its admins.")
-    return await _page(call, org.org_id, None, query)
+    return org.org_id

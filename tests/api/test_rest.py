@@ -188,3 +188,10 @@ def test_an_element_has_a_history(ann: Client) -> None:
     assert (told["items"][0]["author"]["name"], told["next_cursor"]) == ("Ann", None)
     unknown = ann.http.get(f"/diagrams/{diagram}/elements/Nothing%00/history")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+
+
+def test_the_log_verifies_itself_for_admins(ann: Client, mallory: Client) -> None:
+    ann.diagram(TEXT)
+    assert ann.http.get("/audit/verify").json() == {"ok": True, "broken_at": None}
+    foreign = mallory.http.get("/audit/verify", params={"org": ann.org_id})
+    assert (foreign.status_code, foreign.json()["code"]) == (422, "invalid_reference")
