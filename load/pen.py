@@ -14,6 +14,19 @@ from pycrdt import Doc, Map, TransactionEvent
 DRAWN_AT_ONCE = 10  # so many tasks of its own an editor leaves standing
 
 
+def clocks(state: bytes) -> dict[int, int]:
+    """A Yjs state vector as client id -> clock (format: count, then pairs, all as lib0 variable-length integers)."""
+    numbers: list[int] = []
+    value = shift = 0
+    for byte in state:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(value)
+            value = shift = 0
+    return dict(zip(numbers[1::2], numbers[2::2], strict=True))
+
+
 class Pen:
     """One editor's hand on one document."""
 

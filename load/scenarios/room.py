@@ -26,22 +26,9 @@ from pycrdt import (
 from websocket import ABNF, WebSocket, WebSocketException, create_connection
 
 from load.chart import SMALL
-from load.pen import Pen
+from load.pen import Pen, clocks
 
 JOIN_TIMEOUT_S = 15.0
-
-
-def clocks(state: bytes) -> dict[int, int]:
-    """A Yjs state vector as client id -> clock (format: count, then pairs, all as lib0 variable-length integers)."""
-    numbers: list[int] = []
-    value = shift = 0
-    for byte in state:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            numbers.append(value)
-            value = shift = 0
-    return dict(zip(numbers[1::2], numbers[2::2], strict=True))
 
 
 class Lost(Exception):  # noqa: N818 -- it is counted, not handled

@@ -1,0 +1,30 @@
+"""The benchmarks by name: `./run bench` lists them, `./run bench NAME [--seconds N]` runs one.
+
+Exit code 0 when its budget was kept, 1 when not. A benchmark is a module with `run`; nothing here is part of the tests.
+"""
+
+import argparse
+import importlib
+import sys
+
+BENCHMARKS = {
+    "health": "p99 of /livez and /readyz while two rooms are busy and large files come and go",
+    "documents": "what a diagram costs step by step, by size; sizes of updates",
+}
+
+
+def main() -> int:
+    """Runs what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="./run bench", description="Benchmarks; each starts a server of its own.")
+    parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS))
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure, where that matters")
+    options = parser.parse_args()
+    if options.name is None:
+        for name, what in BENCHMARKS.items():
+            print(f"  {name:<12}{what}")
+        return 0
+    return 0 if importlib.import_module(f"load.{options.name}").run(options.seconds) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

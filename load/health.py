@@ -1,0 +1,155 @@
+"""Do /livez and /readyz answer while the server is busy? Budget: p99 of both under 100 ms.
+
+Two rooms with four editors each, everybody writing 50 genuine edits a second; beside them somebody who imports files as
+large as they may be, one after the other, saves, and exports. The routes are asked from a process of its own, at fixed
+times and each time over a new connection, as an orchestrator does; who comes late because the answer before was late
+counts from when it was due.
+"""
+
+import http.client
+import tempfile
+import threading
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+import httpx
+from pycrdt import Doc, YMessageType, YSyncMessageType, create_sync_message
+from websockets.sync.client import connect
+
+from load.chart import HUGE, MEDIUM, chart
+from load.editors import Written, crowd
+from load.figures import cpu_seconds, milliseconds, percentile, table
+from tests.serving import Served
+
+BUDGET_S: Final = 0.1
+ROUTES: Final = ("/livez", "/readyz")
+ROOMS: Final = 2
+EDITORS: Final = 4
+RATE: Final = 50.0
+PROBES_PER_S: Final = 20
+WARM_UP_S: Final = 3.0
+WORDS: Final = 100  # a task, so that the file has 5 MB
+
+
+def probe(port: int, seconds: float) -> dict[str, list[float]]:
+    """Seconds of each answer by route; an answer that is no 200 counts as infinite."""
+    taken: dict[str, list[float]] = {route: [] for route in ROUTES}
+    threads = [threading.Thread(target=_ask, args=(port, route, seconds, taken[route])) for route in ROUTES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken
+
+
+def _ask(port: int, route: str, seconds: float, taken: list[float]) -> None:
+    began = time.perf_counter()
+    free = began  # when the answer before had come
+    for number in range(int(seconds * PROBES_PER_S)):
+        due = began + number / PROBES_PER_S
+        time.sleep(max(0.0, due - time.perf_counter()))
+        start = due if free > due else time.perf_counter()
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", route)
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+            good = answer.status == 200
+        except OSError:
+            good = False
+        free = time.perf_counter()
+        taken.append(free - start if good else float("inf"))
+
+
+def traffic(url: str, token: str, busy: list[str], seconds: float) -> dict[str, list[float]]:
+    """Large imports, saves and exports one after the other; seconds of each by what it was."""
+    taken: dict[str, list[float]] = {}
+    large = chart(HUGE, WORDS)
+    deadline = time.perf_counter() + seconds
+    with httpx.Client(
+        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}", "Content-Type": "application/xml"},
+        timeout=60,
+    ) as http:  # fmt: skip
+
+        def timed(what: str, method: str, path: str, **fields: object) -> httpx.Response:
+            began = time.perf_counter()
+            answer = http.request(method, path, **fields)  # type: ignore[arg-type]  # httpx's own keywords
+            answer.raise_for_status()
+            taken.setdefault(what, []).append(time.perf_counter() - began)
+            return answer
+
+        while time.perf_counter() < deadline:
+            made = timed(f"import {len(large) / 1e6:.1f} MB", "POST", "/diagrams?title=Large", content=large)
+            path = f"/diagrams/{made.json()['id']}"
+            timed("export BPMN of it", "GET", f"{path}/content")
+            timed("export SVG of it", "GET", f"{path}/export?format=svg")
+            changed = large.replace(b'name="step 7"', b'name="another"')
+            _join(url, token, made.json()["id"], taken)
+            timed("save it", "PUT", f"{path}/content?base_version=1", content=changed)
+            for diagram in busy:
+                timed("live text of a busy room", "GET", f"/diagrams/{diagram}/content?version=live")
+                timed("list", "GET", "/diagrams")
+    return taken
+
+
+def _join(url: str, token: str, diagram: str, taken: dict[str, list[float]]) -> None:
+    """Somebody opens the large diagram in the editor."""
+    began = time.perf_counter()
+    headers = {"Authorization": f"Bearer {token}"}
+    with connect(f"ws{url[4:]}/collab/{diagram}", additional_headers=headers, max_size=None) as socket:
+        socket.send(create_sync_message(Doc()))
+        while (message := socket.recv(timeout=30))[:2] != bytes((YMessageType.SYNC, YSyncMessageType.SYNC_STEP2)):
+            assert isinstance(message, bytes)
+    taken.setdefault("open it over WebSocket", []).append(time.perf_counter() - began)
+
+
+def run(seconds: float) -> bool:
+    """Prints what was measured; True when the budget was kept."""
+    with tempfile.TemporaryDirectory() as folder, Served(Path(folder) / "data") as server:
+        busy = [server.create(chart(MEDIUM), f"Busy {number}") for number in range(ROOMS)]
+        assert server.process is not None
+        # Spawned: the parent has threads.
+        with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+            whole = seconds + WARM_UP_S
+            editing = pool.submit(crowd, server.ws, server.token, busy, MEDIUM, EDITORS, RATE, whole + 2)
+            working = pool.submit(traffic, server.url, server.token, busy, whole)
+            time.sleep(WARM_UP_S)
+            before = cpu_seconds(server.process.pid)
+            probing = pool.submit(probe, server.port, seconds)
+            taken = probing.result()
+            used = {kind: value - before[kind] for kind, value in cpu_seconds(server.process.pid).items()}
+            return _told(taken, editing, working, used, seconds)
+
+
+def _told(
+    taken: dict[str, list[float]],
+    editing: "Future[Written]",
+    working: "Future[dict[str, list[float]]]",
+    used: dict[str, float],
+    seconds: float,
+) -> bool:
+    rows = [[route, len(values), *milliseconds(values, 0.5, 0.99, 1.0)] for route, values in taken.items()]
+    table("Health while two rooms are busy", ("route", "asked", "p50 ms", "p99 ms", "max ms"), rows)
+    written = editing.result()
+    rate = written.sent / (seconds + WARM_UP_S + 2)
+    table(
+        f"{ROOMS} rooms, {EDITORS} editors each, {RATE:.0f} edits a second each",
+        ("sent", "a second", "never saved", "lost connections", "saved p50 ms", "p95 ms", "p99 ms", "max ms"),
+        [[written.sent, f"{rate:.0f}", written.unanswered, len(written.lost),
+          *milliseconds(written.saved, 0.5, 0.95, 0.99, 1.0)]],
+    )  # fmt: skip
+    rest = [[what, len(values), *milliseconds(values, 0.5, 1.0)] for what, values in working.result().items()]
+    table("REST meanwhile", ("what", "times", "p50 ms", "max ms"), rest)
+    table(
+        "CPU meanwhile",
+        ("process", "share of one core"),
+        [[kind, f"{value / seconds:.0%}"] for kind, value in used.items()],
+    )
+    kept = all(percentile(values, 0.99) < BUDGET_S for values in taken.values())
+    honest = written.unanswered == 0 and not written.lost
+    print(f"\nbudget (p99 under {BUDGET_S * 1000:.0f} ms): {'kept' if kept else 'NOT KEPT'}")
+    return kept and honest
