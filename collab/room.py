@@ -6,7 +6,7 @@ its session (R14). Driven by collab/rooms.py, and by the simulation with a clock
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -60,10 +60,11 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """This session is over."""
+    """This session is over; `held` for a moment first, where its client would otherwise be back at once."""
 
     session: Session
     code: Close
+    held: bool = False
 
 
 Effect = Send | Acknowledge | Append | Part
@@ -80,10 +81,14 @@ class _Waiting:
 
 
 class Room:
-    """One open document. `seq` is the log's number up to which the document is known to hold everything."""
+    """One open document. `seq` is the log's number up to which the document is known to hold everything.
 
-    def __init__(self, updates: Sequence[bytes], seq: int) -> None:
+    `retired` are the Yjs clients that began earlier epochs: who knows one of them has an old replica (R13).
+    """
+
+    def __init__(self, updates: Sequence[bytes], seq: int, retired: Collection[int] = ()) -> None:
         self.seq = seq
+        self._retired = frozenset(retired)
         self.sessions: list[Session] = []
         self.due: float | None = None  # when `tick` wants to be called
         self.changed_since_start = False
@@ -105,11 +110,11 @@ class Room:
     # -- people ------------------------------------------------------------------------------------------------------
 
     def join(self, person: Person, protocol: Protocol, *, writes: bool) -> tuple[Session, Effects]:
-        """Somebody comes in. y-websocket is greeted at once; Hocuspocus asks first."""
+        """Somebody comes in. y-websocket is greeted at once, unless it must first name its epoch; Hocuspocus asks."""
         session = Session(protocol, person, writes)
         self.sessions.append(session)
         effects: Effects = []
-        if protocol is Protocol.YWS:
+        if protocol is Protocol.YWS and not self._retired:
             effects.append(Send((session,), messages.step_1(self._doc.get_state())))
         if self._presences:
             effects.append(Send((session,), self._presences.everybody()))
@@ -167,11 +172,14 @@ class Room:
     def _answer_step_1(self, session: Session, state: bytes) -> Effects:
         """The whole difference, and from now on every update (R4). What was to go out at the next tick is in it."""
         update = self.state_after(state)
-        session.synced = True
+        if self._retired and not self._retired.isdisjoint(structs.clocks(state)):
+            return [*self.leave(session), Part(session, Close.EPOCH, held=True)]
+        first, session.synced = not session.synced, True
         session.lagging_since = None
         effects: Effects = [Send((session,), messages.step_2(update))]
         if session.protocol is Protocol.HOCUSPOCUS:
             session.answering = True
+        if session.protocol is Protocol.HOCUSPOCUS or (self._retired and first):
             effects.append(Send((session,), messages.step_1(self._doc.get_state())))
         return effects
 
@@ -202,6 +210,8 @@ class Room:
         return self._write(session, update, now, acknowledge=True, whole=True)
 
     def _write(self, session: Session, update: bytes, now: float, *, acknowledge: bool, whole: bool) -> Effects:
+        if self._retired and not session.synced:
+            return self._part(session, Close.EPOCH)  # nobody can tell what it was written on
         if not session.writes:
             return self._write_of_a_viewer(session, update, acknowledge=acknowledge)
         if self._size + len(update) > DOCUMENT_LIMIT:

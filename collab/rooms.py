@@ -27,6 +27,8 @@ from storage.updates import LoadError, Refused, UnknownDiagramError, UpdateLog
 
 LINGER_S: Final = 5.0  # an empty room stays loaded for this long: reloading a page should not load the document again
 LOADS_AT_ONCE: Final = 8
+HELD_S: Final = 2.0  # an old replica's socket stays open so long: stock clients come back at once after any close
+SEEN_S: Final = 3600.0  # how often an open room says that it is
 
 _log = structlog.get_logger()
 
@@ -63,6 +65,7 @@ class LiveRoom:
         self._seats: dict[Session, Seat] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.linger: asyncio.TimerHandle | None = None
+        self.seen = 0.0
 
     def join(self, person: Person, dialect: Dialect, seat: Seat, *, writes: bool) -> Session:
         """Takes a seat; the greeting goes out before this returns."""
@@ -98,9 +101,9 @@ class LiveRoom:
                         seat.acknowledge(count)
                 case Append():
                     self._append(effect)
-                case Part(session, code):
+                case Part(session, code, held):
                     if (seat := self._seats.pop(session, None)) is not None:
-                        seat.part(code)
+                        asyncio.get_running_loop().call_later(HELD_S, seat.part, code) if held else seat.part(code)
         if self.core.due is not None and self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, self.core.due - time.monotonic()), self._tick)
@@ -191,7 +194,7 @@ class Rooms:
         try:
             async with self._loading:
                 stored = await self._updates.load(grant.org_id, grant.diagram_id)
-            core = Room(stored.updates, stored.seq)
+            core = Room(stored.updates, stored.seq, stored.retired)
         except BaseException as error:
             # R8: nothing half-loaded stays behind, and everybody who waits hears of it.
             self._open.pop(grant.diagram_id, None)
@@ -205,6 +208,7 @@ class Rooms:
             return
         room = LiveRoom(self, grant.org_id, grant.diagram_id, stored.epoch, core)
         opening.set_result(room)
+        self._work.create_task(self._seen(room))
         metrics.OPENED.observe(time.perf_counter() - started)
         metrics.ROOMS.set(len(self._open))
 
@@ -224,8 +228,16 @@ class Rooms:
         if opening is not None and opening.done() and opening.result() is room:
             del self._open[room.diagram_id]
         metrics.ROOMS.set(len(self._open))
+        self._work.create_task(self._seen(room))
         if room.core.changed_since_start and self.on_idle is not None:
             self._work.create_task(self._idle(room))
+
+    async def _seen(self, room: LiveRoom) -> None:
+        room.seen = time.monotonic()
+        try:
+            await self._updates.seen(room.org_id, room.diagram_id)
+        except Exception:  # noqa: BLE001 -- said again in an hour; a new epoch that comes too early ends in 4409, not in loss
+            _log.exception("room.seen_failed", diagram=str(room.diagram_id))
 
     async def _idle(self, room: LiveRoom) -> None:
         assert self.on_idle is not None
@@ -330,6 +342,8 @@ class Rooms:
         """Looks at everybody's rights again; called every minute (R10)."""
         for room in self._rooms():
             await room.recheck()
+            if time.monotonic() - room.seen >= SEEN_S:
+                await self._seen(room)
 
     @property
     def seats(self) -> int:

@@ -100,7 +100,7 @@ async def create(
         if once is not None:
             await once.enter(conn)
         await diagrams.insert(conn, org_id, made.diagram_id, user_id, named, project_id, visibility)
-        await updates.begin(conn, org_id, made.diagram_id)
+        await updates.begin(conn, org_id, made.diagram_id, client)
         await updates.append_in(conn, Append(org_id, made.diagram_id, 1, imported.update, user_id, client), 1)
         await checkpoint.write(
             conn, who, rendered, imported.verbatim, 1, 1, 1, kind=kind, message=None, authors=[user_id]

@@ -394,7 +394,9 @@ class Socket(ServerConnection):
 
     def unseat(self, seat: Seat, code: Close) -> None:
         """A room ended a session: the socket goes with it, unless it carries other documents."""
-        self._seats.pop(seat.name or "", None)
+        if self._seats.get(seat.name or "") is not seat:
+            return  # it left while it was held
+        del self._seats[seat.name or ""]
         self._slow.discard(seat)
         if seat.name is not None and self._seats and code in (Close.GONE, Close.NO_RIGHT, Close.EPOCH, Close.TOO_LARGE):
             self.write(messages.address(seat.name) + messages.closed(code.reason))

@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from collab import checkpoint, fold
+from collab import checkpoint, epochs, fold
 from collab.checkpoint import Who
+from collab.epochs import Outcome
 from collab.workshop import Workshop
+from storage import epochs as stored_epochs
 from storage import folds
 from storage.database import Database
 from storage.folds import Dirty
@@ -92,6 +94,23 @@ async def sweep(db: Database, log: UpdateLog, workshop: Workshop) -> None:
             behind = await folds.behind(conn, org_id, VERSION_MINUTES)
         for diagram_id in behind:
             await _catch_up(db, log, workshop, org_id, diagram_id)
+    await renew(db, log, workshop)
+
+
+async def renew(db: Database, log: UpdateLog, workshop: Workshop) -> None:
+    """Heavy documents that nobody had open for a day begin a new epoch."""
+    async with db.transaction(read_only=True) as conn:
+        quiet = await stored_epochs.idle(conn)
+    for one in quiet:
+        try:
+            outcome = await epochs.renew(db, log, workshop, one.org_id, one.diagram_id)
+            _log.info("worker.weighed", diagram=str(one.diagram_id), outcome=outcome.value)
+            if outcome is not Outcome.LIGHT:
+                continue
+        except Exception:  # noqa: BLE001 -- as above
+            _log.exception("worker.renew_failed", diagram=str(one.diagram_id))
+        async with db.transaction(org=one.org_id) as conn:
+            await stored_epochs.weighed(conn, one)
 
 
 async def _catch_up(db: Database, log: UpdateLog, workshop: Workshop, org_id: UUID, diagram_id: UUID) -> None:

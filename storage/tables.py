@@ -36,6 +36,7 @@ TABLES: Final[dict[str, Kind]] = {
     "updates": Kind.TENANT,
     "pending_updates": Kind.TENANT,
     "snapshots": Kind.TENANT,
+    "epochs": Kind.TENANT,
     "writers": Kind.TENANT,
     "element_changes": Kind.TENANT,
     "versions": Kind.TENANT,

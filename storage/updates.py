@@ -57,6 +57,7 @@ class Stored:
     seq: int
     snapshot: bytes | None
     tail: list[tuple[int, bytes]]
+    retired: frozenset[int] = frozenset()  # Yjs clients that began earlier epochs: who knows one has an old replica
 
     @property
     def updates(self) -> list[bytes]:
@@ -181,7 +182,9 @@ class UpdateLog:
         async with self._pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             await conn.execute(_TENANT, str(org_id))
             head = await conn.fetchrow(
-                "SELECT h.epoch, h.seq, s.seq AS folded, s.epoch AS kept, s.state FROM colane.diagram_heads h"
+                "SELECT h.epoch, h.seq, s.seq AS folded, s.epoch AS kept, s.state, ARRAY(SELECT e.seed_client"
+                " FROM colane.epochs e WHERE e.org_id = h.org_id AND e.diagram_id = h.diagram_id) AS retired"
+                " FROM colane.diagram_heads h"
                 " JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id"
                 " AND (d.deleted_at IS NULL OR $3)"
                 " LEFT JOIN colane.snapshots s ON s.org_id = h.org_id AND s.diagram_id = h.diagram_id"
@@ -195,7 +198,18 @@ class UpdateLog:
             folded = head["folded"] if head["kept"] == head["epoch"] else None
             tail = await self._tail(conn, org_id, diagram_id, head["epoch"], folded or 0)
         _whole(tail, folded or 0, head["seq"])
-        return Stored(head["epoch"], head["seq"], head["state"] if folded is not None else None, tail)
+        snapshot = head["state"] if folded is not None else None
+        return Stored(head["epoch"], head["seq"], snapshot, tail, frozenset(head["retired"]))
+
+    async def seen(self, org_id: UUID, diagram_id: UUID) -> None:
+        """Somebody has the diagram open, or had a moment ago: no new epoch begins for a day."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            await conn.execute(_TENANT, str(org_id))
+            await conn.execute(
+                "UPDATE colane.diagram_heads SET seen_at = now() WHERE org_id = $1 AND diagram_id = $2",
+                org_id,
+                diagram_id,
+            )
 
     async def tail(self, org_id: UUID, diagram_id: UUID, after: int) -> Tail:
         """The updates after a number that somebody has already."""
@@ -261,11 +275,11 @@ async def head(
     return None if row is None else Head(row.epoch, row.seq)
 
 
-async def begin(conn: Connection, org_id: UUID, diagram_id: UUID) -> None:
-    """The head row of a new diagram."""
+async def begin(conn: Connection, org_id: UUID, diagram_id: UUID, seed_client: int) -> None:
+    """The head row of a new diagram, whose first update this Yjs client writes."""
     await conn.execute(
-        text("INSERT INTO colane.diagram_heads (org_id, diagram_id) VALUES (:org, :id)"),
-        {"org": org_id, "id": diagram_id},
+        text("INSERT INTO colane.diagram_heads (org_id, diagram_id, seed_client) VALUES (:org, :id, :client)"),
+        {"org": org_id, "id": diagram_id, "client": seed_client},
     )
 
 

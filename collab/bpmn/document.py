@@ -57,6 +57,18 @@ def load(updates: Sequence[bytes], client_id: int | None = None) -> Shared:
     return doc
 
 
+def apply(doc: Shared, update: bytes) -> None:
+    """Somebody's bytes on a document. Raises ValueError for what is no update; the document is of no use then."""
+    try:
+        doc.apply_update(update)
+    except Exception as error:
+        raise ValueError("an update that cannot be decoded") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # hostile bytes; it is no Exception
+            raise
+        raise ValueError("an update that cannot be decoded") from None
+
+
 def read(doc: Shared) -> Snapshot:
     """All registers as plain data. What has not the shape of a record is left out; the view reports nothing on it."""
     meta = doc.get("meta", type=Map).to_py() or {}

@@ -11,7 +11,7 @@ from collab.workshop import Workshop
 from storage.access import Grant
 from storage.database import Database
 from storage.updates import UpdateLog
-from tests.collab.test_fold import Hand, hand  # noqa: F401 -- a fixture
+from tests.collab.conftest import Hand
 from tests.collab.test_save import live_edit
 from tests.people import diagram_of, somebody
 
@@ -34,7 +34,7 @@ async def test_each_change_is_told_once_folded_or_not(
     db: Database,
     shop: Workshop,
     log: UpdateLog,
-    hand: Hand,  # noqa: F811
+    hand: Hand,
 ) -> None:
     owner = await somebody(db)
     diagram = await diagram_of(db, shop, owner)

@@ -1,7 +1,7 @@
 """Folds: the document is the same before and after, whatever foreign clients wrote into it; history is told as people act."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -18,20 +18,11 @@ from collab.workshop import Workshop
 from storage import folds
 from storage.database import Database
 from storage.updates import Append, UpdateLog
+from tests.collab.conftest import Hand
 from tests.collab.test_save import live_edit, renamed
-from tests.conftest import Urls
 from tests.people import Owner, diagram_of, somebody
 
 pytestmark = pytest.mark.timeout(90)
-
-Hand = tuple[Database, UpdateLog]
-
-
-@pytest.fixture
-async def hand(urls: Urls) -> AsyncIterator[Hand]:
-    """The worker's own login."""
-    async with Database.open(urls.worker) as db, UpdateLog.open(urls.worker) as log:
-        yield db, log
 
 
 async def raw_edit(

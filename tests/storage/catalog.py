@@ -51,7 +51,7 @@ CHANGES: dict[str, dict[str, set[str]]] = {
     "colane_worker": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "tickets", "diagrams", "diagram_heads",
                    "updates", "pending_updates", "snapshots", "writers", "element_changes", "versions", "outbox", "leases"},
-        "UPDATE": {"diagrams", "diagram_heads", "pending_updates", "snapshots", "outbox", "leases", "audit_heads"},
+        "UPDATE": {"diagrams", "diagram_heads", "epochs", "pending_updates", "snapshots", "outbox", "leases", "audit_heads"},
     },
 }  # fmt: skip
 UNIQUE_ACROSS = {"sessions_secret_hash_key", "tokens_secret_hash_key", "signin_links_secret_hash_key", "users_email"}

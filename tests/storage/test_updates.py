@@ -26,7 +26,7 @@ async def empty_diagram(db: Database, owner: Owner) -> UUID:
     diagram: UUID = uuids.uuid7()
     async with db.transaction(user=owner.user_id, org=owner.org_id) as conn:
         await diagrams.insert(conn, owner.org_id, diagram, owner.user_id, "Test", None, "org")
-        await updates.begin(conn, owner.org_id, diagram)
+        await updates.begin(conn, owner.org_id, diagram, 1)
     return diagram
 
 
