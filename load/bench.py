@@ -10,6 +10,9 @@ import sys
 BENCHMARKS = {
     "health": "p99 of /livez and /readyz while two rooms are busy and large files come and go",
     "documents": "what a diagram costs step by step, by size; sizes of updates",
+    "edits": "from an edit to its acknowledgement with two rooms; CPU an edit; memory of open rooms",
+    "start": "how long until the server is ready",
+    "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
 
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from pycrdt import Doc, YMessageType, YSyncMessageType, create_sync_message
-from websockets.sync.client import connect
 
 from load.chart import HUGE, MEDIUM, chart
 from load.editors import Written, crowd
+from load.edits import joined
 from load.figures import cpu_seconds, milliseconds, percentile, table
 from tests.serving import Served
 
@@ -99,11 +98,8 @@ def traffic(url: str, token: str, busy: list[str], seconds: float) -> dict[str, 
 def _join(url: str, token: str, diagram: str, taken: dict[str, list[float]]) -> None:
     """Somebody opens the large diagram in the editor."""
     began = time.perf_counter()
-    headers = {"Authorization": f"Bearer {token}"}
-    with connect(f"ws{url[4:]}/collab/{diagram}", additional_headers=headers, max_size=None) as socket:
-        socket.send(create_sync_message(Doc()))
-        while (message := socket.recv(timeout=30))[:2] != bytes((YMessageType.SYNC, YSyncMessageType.SYNC_STEP2)):
-            assert isinstance(message, bytes)
+    with joined(f"ws{url[4:]}/collab", token, diagram):
+        pass
     taken.setdefault("open it over WebSocket", []).append(time.perf_counter() - began)
 
 
