@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-import uuid_utils.compat as uuids
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -26,6 +25,7 @@ from api import (
     orgs,
     pages,
     projects,
+    replay,
     tickets,
     tokens,
     versions,
@@ -82,6 +82,7 @@ TABLE: tuple[Declared, ...] = (
     _v1("GET", "/diagrams/{diagram_id}/members", members.list_members),
     _v1("PUT", "/diagrams/{diagram_id}/members", members.put_member),
     _v1("DELETE", "/diagrams/{diagram_id}/members/{user_id}", members.remove_member),
+    _v1("POST", "/diagrams/{diagram_id}/replay", replay.replay),
     _v1("GET", "/diagrams/{diagram_id}/elements/{element_id}/history", elements.history),
     _v1("GET", "/diagrams/{diagram_id}/audit", audit.of_diagram),
     _v1("GET", "/audit", audit.of_organization),
@@ -119,15 +120,11 @@ def build(resources: Resources, *, dist: Path = pages.DIST) -> Starlette:
             *(Route(path, _plain(path, handler)) for path, handler in plain.items()),
             *pages.routes(dist),
         ],
-        middleware=[Middleware(FrontDoor, settings=resources.settings, health=resources.health, new_id=_new_id)],
+        middleware=[Middleware(FrontDoor, settings=resources.settings, health=resources.health)],
         exception_handlers={HTTPException: _refuse},
     )
     app.router.redirect_slashes = False
     return app
-
-
-def _new_id() -> str:
-    return str(uuids.uuid7())
 
 
 def _plain(path: str, handler: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:

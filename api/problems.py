@@ -43,6 +43,9 @@ CODES: Mapping[str, Code] = {
     "idempotency_in_progress": Code(409, "The first request with this key is still running", retryable=True),
     "client_outdated": Code(409, "The page is older than this diagram", advice="Reload the page."),
     "diagram_deleted": Code(410, "This diagram is deleted", advice="It can be brought back until purge_at."),
+    "epoch_gone": Code(
+        410, "That life of the document is not kept any more", advice="Save your own copy and import it."
+    ),
     "too_large": Code(413, "This is too large", advice="At most 5 MiB of XML and 50,000 elements."),
     "unsupported_media_type": Code(415, "This format cannot be read here"),
     "invalid_bpmn": Code(422, "This is not a BPMN 2.0 diagram", advice="See errors[].rule."),

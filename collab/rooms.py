@@ -123,9 +123,9 @@ class LiveRoom:
     def _settled(self, ticket: int, result: int | Refused) -> None:
         match result:
             case Refused.EPOCH:
-                self.carry(self.core.lost(Close.EPOCH))
+                self.end(Close.EPOCH)
             case Refused.GONE | Refused.HELD:
-                self.carry(self.core.lost(Close.GONE))
+                self.end(Close.GONE)
             case seq:
                 if seq > self.core.seq + 1:
                     # Somebody else's update lies between: the notice of it may still be on its way.
@@ -141,7 +141,8 @@ class LiveRoom:
                 seat.tell(event)
 
     def end(self, code: Close) -> None:
-        """Everybody has to leave."""
+        """Everybody has to leave, and nobody may come in: this document is not, or not any more, what is stored."""
+        self._rooms.forget(self)
         self.carry(self.core.lost(code))
 
     async def recheck(self, user_id: UUID | None = None) -> None:
@@ -217,17 +218,20 @@ class Rooms:
         if room.linger is None and not room.core.sessions:
             room.linger = asyncio.get_running_loop().call_later(LINGER_S, self._close, room)
 
+    def forget(self, room: LiveRoom) -> None:
+        """Whoever comes from now on gets a room loaded afresh."""
+        if self._room(room.diagram_id) is room:
+            del self._open[room.diagram_id]
+        metrics.ROOMS.set(len(self._open))
+
     def _close(self, room: LiveRoom) -> None:
         room.linger = None
         if room.core.sessions:
             return
-        if room.core.uncommitted:
+        if room.core.uncommitted and self._room(room.diagram_id) is room:
             self.emptied(room)
             return
-        opening = self._open.get(room.diagram_id)
-        if opening is not None and opening.done() and opening.result() is room:
-            del self._open[room.diagram_id]
-        metrics.ROOMS.set(len(self._open))
+        self.forget(room)
         self._work.create_task(self._seen(room))
         if room.core.changed_since_start and self.on_idle is not None:
             self._work.create_task(self._idle(room))

@@ -106,6 +106,11 @@ class Served:
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
 
+    def database(self, role: str) -> str:
+        """The address of its embedded PostgreSQL for a login; it listens on a socket in a private folder only."""
+        folder = (self.data / "pg" / "postmaster.pid").read_text().splitlines()[4]
+        return f"postgresql://{role}@/colane?host={folder}"
+
     def http(self, **headers: str) -> httpx.Client:
         return httpx.Client(
             base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {self.token}", **headers}, timeout=30

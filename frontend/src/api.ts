@@ -151,6 +151,12 @@ function query(values: Record<string, string | number | undefined | null>): stri
   return pairs.length ? `?${new URLSearchParams(pairs).toString()}` : "";
 }
 
+function base64(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return btoa(text);
+}
+
 const of = (diagram: string): string => `/diagrams/${encodeURIComponent(diagram)}`;
 
 export const api = {
@@ -185,6 +191,12 @@ export const api = {
   rename: (id: string, title: string) => fetchJson<Diagram>(of(id), { method: "PATCH", json: { title } }),
   remove: (id: string) => send(of(id), { method: "DELETE" }),
   undelete: (id: string) => fetchJson<Diagram>(`${of(id)}/undelete`, { method: "POST" }),
+  /** Work on a replica of an ended epoch, onto the present one. `update`: a Yjs update that holds it. */
+  replay: (id: string, epoch: number, update: Uint8Array) =>
+    fetchJson<{ applied: number; left: number }>(`${of(id)}/replay${query({ epoch })}`, {
+      method: "POST",
+      json: { update: base64(update) },
+    }),
   ticket: (id: string) => fetchJson<Ticket>(`${of(id)}/ticket`, { method: "POST" }),
 
   content: async (id: string, version: number | "live"): Promise<Blob> =>

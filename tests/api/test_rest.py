@@ -195,3 +195,12 @@ def test_the_log_verifies_itself_for_admins(ann: Client, mallory: Client) -> Non
     assert ann.http.get("/audit/verify").json() == {"ok": True, "broken_at": None}
     foreign = mallory.http.get("/audit/verify", params={"org": ann.org_id})
     assert (foreign.status_code, foreign.json()["code"]) == (422, "invalid_reference")
+
+
+def test_late_work_needs_an_epoch_that_is_kept(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    gone = ann.http.post(f"/diagrams/{diagram}/replay?epoch=1", json={"update": "AAA="})
+    assert (gone.status_code, gone.json()["code"]) == (410, "epoch_gone")
+    bad = ann.http.post(f"/diagrams/{diagram}/replay?epoch=1", json={"update": "not base64"})
+    assert (bad.status_code, bad.json()["errors"][0]["path"]) == (400, "body.update")
+    assert ann.http.post(f"/diagrams/{diagram}/replay", json={"update": "AAA="}).status_code == 400

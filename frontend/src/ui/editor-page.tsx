@@ -7,7 +7,7 @@ import { type EndReason, light } from "../connection/machine.ts";
 import { HistoryPanel } from "../history/panel.tsx";
 import { Blank } from "./blank.tsx";
 import { Canvas } from "./canvas.tsx";
-import { canWrite, closeDiagram, hasUnsaved, openDiagram, type Opening, saved } from "./editing.ts";
+import { canWrite, carryOver, closeDiagram, hasUnsaved, openDiagram, type Opening, saved } from "./editing.ts";
 import { EditorBar } from "./editor-bar.tsx";
 import { Ended } from "./ended.tsx";
 import { download, fileName } from "./files.ts";
@@ -119,11 +119,22 @@ export function EditorPage({ id, history, element }: Props) {
   const ended = phase.kind === "ended" ? phase.reason : null;
   useEffect(() => {
     if (!ended || !state.loaded || !REOPEN.has(ended) || Date.now() - reopened < REOPEN_PAUSE_MS) return;
-    const lost = hasUnsaved(opening);
+    if (ended === "other-epoch" && canWrite(opening))
+      carryOver(id, opening).then(
+        (carried) => {
+          reopen();
+          tell(carried ? words.editor.carried(carried.left) : words.editor.moved, { stay: 9000 });
+        },
+        () => startAnew(ended),
+      );
+    else startAnew(ended);
+  }, [ended]);
+
+  const startAnew = (reason: EndReason): void => {
     // The text on the screen is gone after reopening: take the copy first.
-    const kept = lost ? (editor?.exportXml() ?? null) : null;
+    const kept = hasUnsaved(opening) ? (editor?.exportXml() ?? null) : null;
     reopen();
-    const text = ended === "other-epoch" ? words.editor.moved : words.editor.demoted;
+    const text = reason === "other-epoch" ? words.editor.moved : words.editor.demoted;
     if (kept)
       tell(words.editor.unsavedKept, {
         tone: "warning",
@@ -134,7 +145,7 @@ export function EditorPage({ id, history, element }: Props) {
         },
       });
     else tell(text, { stay: 9000 });
-  }, [ended]);
+  };
 
   if (missing || (ended === "gone" && !state.loaded))
     return (

@@ -115,6 +115,10 @@ export const words = {
     demoted: "You can now only view this diagram. Edits that were not saved were left out.",
     promoted: "You can edit this diagram now.",
     moved: "The diagram was opened again from the server, because its stored form was renewed.",
+    carried: (left: number) =>
+      left === 0
+        ? "The diagram was opened again, because its stored form was renewed. Your last edits were carried over."
+        : "The diagram was opened again, because its stored form was renewed. Some of your last edits were left out: colleagues had changed the same.",
     unsavedKept: "Your last edits did not reach the server. You can download a copy of what you see.",
   },
   light: {
