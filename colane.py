@@ -110,6 +110,7 @@ async def _serve(settings: Settings, urls: Urls) -> int:
     from api import health, telemetry  # noqa: PLC0415
     from api.resources import Health  # noqa: PLC0415
     from collab.socket import connection_class  # noqa: PLC0415
+    from storage.embedded import keep_up  # noqa: PLC0415
 
     telemetry.configure(settings)
     state = Health()
@@ -125,6 +126,8 @@ async def _serve(settings: Settings, urls: Urls) -> int:
         tasks.start(health.watch(resources))
         tasks.start(hub.keep_alive())
         tasks.start(_worker(settings, urls))
+        if urls.embedded is not None:
+            tasks.start(keep_up(urls.embedded))
         server = _uvicorn(settings, rest.build(resources), connection_class(hub))
         serving = tasks.start(server.serve())
         await _until_ready(server, state)

