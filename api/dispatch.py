@@ -4,7 +4,6 @@ Turns declared endpoints into Starlette routes, one a path with all its methods,
 for the rest. Formats (406, 415) are checked before anything is looked up, so that they say nothing about ids.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,8 +84,7 @@ async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # no
     if endpoint.need is not Need.NOBODY:
         call.identity = await identify(request, call.resources)
     if call.identity is not None:
-        hashed = hashlib.sha256(call.identity.user_id.bytes).hexdigest()[:16]
-        structlog.contextvars.bind_contextvars(user=hashed)
+        structlog.contextvars.bind_contextvars(user=call.identity.pseudonym)
     bodies.check_formats(endpoint, request)
     await authorise(endpoint, call)
     if call.grant is not None:

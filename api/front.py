@@ -4,11 +4,9 @@ X-Request-Id (taken or made) on the response and on every log line of the reques
 one access line, the request metrics, and problem+json for what nobody expected. Pure ASGI, outermost of all.
 """
 
-import re
 import time
 from collections.abc import Callable
 
-import sentry_sdk
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,11 +16,11 @@ from api.dispatch import TEMPLATE
 from api.problems import Problem, respond
 from api.resources import Health
 from api.translate import problem_for
+from collab.request_id import HEADER, request_id
 from storage.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 _HSTS = "max-age=31536000; includeSubDomains"
 
@@ -36,13 +34,11 @@ class FrontDoor:
         *,
         settings: Settings,
         health: Health,
-        new_id: Callable[[], str],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.app = app
         self.proxies = settings.trusted_proxies
         self.health = health
-        self.new_id = new_id
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,11 +46,9 @@ class FrontDoor:
             await self.app(scope, receive, send)
             return
         scope = _behind_proxy(scope, self.proxies)
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else self.new_id()
-        scope["request_id"] = request_id
+        scope["request_id"] = name = request_id(Headers(scope=scope).get(HEADER))
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=name)
         started = self.clock()
         status = 0
 
@@ -62,7 +56,7 @@ class FrontDoor:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _dress(MutableHeaders(scope=message), scope, request_id)
+                _dress(MutableHeaders(scope=message), scope)
             elif scope["method"] == "HEAD" and message["type"] == "http.response.body":
                 message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
             await send(message)
@@ -73,11 +67,10 @@ class FrontDoor:
             problem = problem_for(error)
             if problem is None:
                 log.exception("unexpected error")
-                sentry_sdk.capture_exception(error)
                 problem = Problem("internal")
             if status:
                 raise  # the answer had begun: only closing the connection tells the truth
-            await respond(problem, request_id)(scope, receive, answer)
+            await respond(problem, name)(scope, receive, answer)
         finally:
             self._record(scope, status, self.clock() - started)
 
@@ -112,8 +105,8 @@ def _behind_proxy(scope: Scope, proxies: frozenset[str]) -> Scope:
     return {**scope, "client": (client, 0), "scheme": scheme if scheme in ("http", "https") else scope["scheme"]}
 
 
-def _dress(headers: MutableHeaders, scope: Scope, request_id: str) -> None:
-    headers["X-Request-Id"] = request_id
+def _dress(headers: MutableHeaders, scope: Scope) -> None:
+    headers[HEADER] = scope["request_id"]
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"
     headers["Referrer-Policy"] = "same-origin"

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api.answers import JSON, dumps
 from api.resources import Resources
-from api.telemetry import metrics
+from api.telemetry import DEGRADED, READY, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +21,11 @@ PROBE_TIMEOUT_S = 2.0
 
 async def watch(resources: Resources) -> None:
     """Look after the parts we depend on, for as long as the server runs."""
+    health = resources.health
     while True:
         await probe(resources)
+        READY.set(health.ready and not health.draining)
+        DEGRADED.set(bool(health.reasons))
         await asyncio.sleep(PROBE_EVERY_S)
 
 

@@ -1,18 +1,20 @@
 """Logs, metrics and error reports of the process: JSON lines, Prometheus series, Sentry for the unexpected.
 
 `configure` is called once by the composition root. Logs go to stderr; every line carries what is bound to the request
-or socket session (request_id, org, hashed user, diagram). Series have no unbounded labels: routes by template.
+or socket session (request_id, org, hashed user, diagram). What is logged with a traceback is what nobody expected: it is
+reported too. Secrets and people's addresses are masked on the way out, values cut to one line: the second line of a
+database's or a validator's message repeats what was sent. Series have no unbounded labels: routes by template.
 """
 
 import logging
+import re
 import sys
-from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import orjson
 import sentry_sdk
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from sentry_sdk.transport import Transport
 
 from storage.settings import Settings
@@ -32,6 +34,8 @@ SAVES = Histogram(
     ("result",),
     buckets=SECONDS,
 )
+READY = Gauge("colane_ready", "1 while /readyz answers 200.")
+DEGRADED = Gauge("colane_degraded", "1 while a part we depend on does not answer.")
 LIMITED = Counter("colane_rate_limited_total", "Requests refused because of a rate.", ("policy",))
 
 
@@ -40,21 +44,70 @@ def metrics() -> tuple[bytes, str]:
     return generate_latest(), CONTENT_TYPE_LATEST
 
 
+# Access tokens and tickets, bearer and cookie values, passwords in addresses of databases, sign-in links, e-mail addresses.
+_SECRET: Final = re.compile(
+    r"(?P<known>cl[tk]_|colane_session=|[Bb]earer\s+|[?&](?:ticket|token)=|/signin/)[^\s\"'&;,)\\]+"
+    r"|(?P<url>\w://[^\s\"'/@:]*:)[^\s\"'/@]+@"
+    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
+)
+LONGEST: Final = 500  # characters of one value
+
+
+def masked(text: str) -> str:
+    """A text without what must stay secret: tokens, tickets, cookies, passwords in URLs, e-mail addresses."""
+    return _SECRET.sub(lambda found: f"{found['known'] or found['url'] or ''}***", text)
+
+
+def one_line(text: str) -> str:
+    """The first line, masked, within reason."""
+    return masked(text.partition("\n")[0][:LONGEST])
+
+
 def _encode(event: Any, **_: Any) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
-def configure(
-    settings: Settings, *, stream: TextIO | None = None, transport: Callable[..., Transport] | None = None
-) -> None:
+def _tidy(_logger: Any, _method: str, event: Any) -> Any:
+    """Every value on one line and without secrets; those of tracebacks too."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = one_line(value)
+    for trace in event.get("exception") or ():
+        _tidy_trace(trace)
+    return event
+
+
+def _tidy_trace(trace: dict[str, Any]) -> None:
+    trace["exc_value"] = one_line(trace["exc_value"])
+    trace["exc_notes"] = [one_line(note) for note in trace.get("exc_notes", ())]
+    for group in trace.get("exceptions", ()):
+        for one in group:
+            _tidy_trace(one)
+
+
+def _report(_logger: Any, _method: str, event: Any) -> Any:
+    """Hands what comes with a traceback to Sentry, if that is on; from anywhere in the house, through one place."""
+    found = event.get("exc_info")
+    if found and sentry_sdk.get_client().is_active():
+        error = (
+            found if isinstance(found, BaseException) else found[1] if isinstance(found, tuple) else sys.exc_info()[1]
+        )
+        if error is not None:
+            sentry_sdk.capture_exception(error)
+    return event
+
+
+def configure(settings: Settings, *, stream: TextIO | None = None, transport: Transport | None = None) -> None:
     """Set up logging and, where a DSN is given, error reports."""
     out = stream if stream is not None else sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        _report,
         # Without local variables: tokens, tickets and diagrams stand in them.
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+        _tidy,
     ]
     renderer = structlog.processors.JSONRenderer(serializer=_encode)
     structlog.configure(
@@ -77,24 +130,27 @@ def configure(
     configure_reports(settings, transport=transport)
 
 
-def configure_reports(settings: Settings, *, transport: Callable[..., Transport] | None = None) -> None:
-    """Sentry, only where a DSN is given; only what the front door hands over, without bodies or headers."""
+def configure_reports(settings: Settings, *, transport: Transport | None = None) -> None:
+    """Sentry, only where a DSN is given; only what is logged with a traceback, without bodies, headers or variables."""
     if not settings.sentry_dsn:
         return
     sentry_sdk.init(
         dsn=settings.sentry_dsn,
-        transport=transport,  # type: ignore[arg-type]  # a factory is taken too
+        transport=transport,
         default_integrations=False,
         auto_enabling_integrations=False,
-        send_default_pii=False,
         include_local_variables=False,
-        before_send=_name_request,
+        max_breadcrumbs=0,
+        server_name="",
+        before_send=_before_send,
         shutdown_timeout=2,
     )
 
 
-def _name_request(event: Any, _hint: Any) -> Any:
+def _before_send(event: Any, _hint: Any) -> Any:
     event.setdefault("tags", {}).update(
         {k: str(v) for k, v in structlog.contextvars.get_contextvars().items() if k in ("request_id", "org", "diagram")}
     )
+    for one in event.get("exception", {}).get("values", ()):
+        one["value"] = one_line(str(one.get("value") or ""))
     return event

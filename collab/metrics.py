@@ -4,11 +4,13 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from collab.wire.close import Close
+
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 2.5, 5.0, 10.0)
 
 DURABLE = Histogram("colane_edit_durable_seconds", "From receiving an update to its commit", buckets=SECONDS)
 OPENED = Histogram("colane_room_open_seconds", "From the first join to a loaded document", buckets=SECONDS)
-CLOSED = Counter("colane_socket_closed_total", "Sockets closed, by close code", ("code",))
+CLOSED = Counter("colane_socket_closed_total", "Sockets closed, by close code: ours and the common ones", ("code",))
 REFUSED = Counter("colane_socket_refused_total", "Sockets refused at the handshake, by HTTP status", ("status",))
 SOCKETS = Gauge("colane_sockets", "Open sockets")
 ROOMS = Gauge("colane_rooms", "Open rooms")
@@ -17,3 +19,10 @@ BATCH = Histogram("colane_journal_batch_updates", "Updates in one commit", bucke
 TROUBLE = Counter("colane_journal_failures_total", "Commits that failed and were tried again")
 RESYNCS = Counter("colane_resyncs_total", "Slow readers brought up to date with one difference")
 GAPS = Counter("colane_gaps_total", "Updates kept apart because what they depend on was missing")
+
+_CODES: Final = frozenset({1000, 1001, 1005, 1006, *map(int, Close)})
+
+
+def closed(code: int) -> None:
+    """One more socket is gone. A client may close with any number it likes; only known ones become a series."""
+    CLOSED.labels(str(code) if code in _CODES else "other").inc()

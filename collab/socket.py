@@ -27,6 +27,7 @@ from websockets.server import ServerProtocol
 from collab import metrics
 from collab.door import Door, Request, may_write, person_of
 from collab.journal import Journal
+from collab.request_id import HEADER, request_id
 from collab.rooms import LiveRoom, Rooms, RoomUnavailableError
 from collab.seat import Seat
 from collab.session import Protocol as Dialect
@@ -141,6 +142,7 @@ class Socket(ServerConnection):
         self._asked: Request
         self._entry: tuple[Identity, LiveRoom] | None = None
         self._user: UUID | None = None
+        self._request_id = ""
         self._wrote = time.monotonic()
         self._allowance = 0.0
         self._refilled = time.monotonic()
@@ -168,24 +170,35 @@ class Socket(ServerConnection):
     async def live(self) -> None:
         """From the handshake to the end."""
         try:
-            await self.handshake(process_request=self._admit, server_header=None)
+            await self.handshake(process_request=self._admit, process_response=self._name, server_header=None)
         except ConnectionClosed:
             return
         if self.protocol.handshake_exc is not None or self.state is not OPEN:
             self.transport.close()
             return
         metrics.SOCKETS.inc()
+        opened = time.monotonic()
         try:
             await self._serve()
         finally:
             metrics.SOCKETS.dec()
             self._leave_all()
-            code = self.close_code or 1006
-            metrics.CLOSED.labels(str(code)).inc()
+            code = self._ended_with()
+            metrics.closed(code)
+            _log.info("socket.closed", code=code, seconds=round(time.monotonic() - opened, 1))
+
+    def _ended_with(self) -> int:
+        """The code of whoever closed first; 1006 when the connection just broke off. The other's answer may never come."""
+        sent, heard = self.protocol.close_sent, self.protocol.close_rcvd
+        first = heard if self.protocol.close_rcvd_then_sent else sent or heard
+        return int(first.code) if first is not None else 1006
 
     async def _admit(self, _connection: ServerConnection, request: HttpRequest) -> Response | None:
         """What can be refused is refused before the upgrade: stock clients come back at once after any close."""
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        self._request_id = request_id(headers.get(HEADER.lower()))
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._request_id)
         secure = headers.get("x-forwarded-proto") == "https" and self._peer() in self.hub.settings.trusted_proxies
         self._asked = asked = Request(request.path, headers, secure)
         try:
@@ -197,10 +210,15 @@ class Socket(ServerConnection):
         if status is None:
             return None
         metrics.REFUSED.labels(str(int(status))).inc()
+        _log.info("socket.refused", status=int(status))
         extra = {"Retry-After": "2"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
         body = f"{status.phrase}\n".encode()
         fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), "Connection": "close"}
         return Response(int(status), status.phrase, Headers({**fields, **extra}), body)
+
+    def _name(self, _connection: ServerConnection, _request: HttpRequest, response: Response) -> None:
+        """Every answer to a handshake says under which name it stands in the log."""
+        response.headers[HEADER] = self._request_id
 
     def _peer(self) -> str:
         address = self.remote_address
@@ -258,7 +276,6 @@ class Socket(ServerConnection):
             self._user = None
 
     async def _serve(self) -> None:
-        structlog.contextvars.bind_contextvars(connection=str(self.id))
         if self._entry is not None:
             identity, room = self._entry
             self.protocol.max_message_size = AFTER_AUTH
@@ -384,6 +401,10 @@ class Socket(ServerConnection):
     def _sit(self, room: LiveRoom, identity: Identity, name: str | None, key: str, *, writes: bool) -> None:
         seat = Seat(self, room, identity, name)
         self._seats[key] = seat
+        structlog.contextvars.bind_contextvars(user=identity.pseudonym)
+        if name is None:
+            structlog.contextvars.bind_contextvars(org=str(room.org_id), diagram=str(room.diagram_id))
+        _log.info("socket.joined", diagram=str(room.diagram_id), org=str(room.org_id), writes=writes)
         dialect = Dialect.YWS if name is None else Dialect.HOCUSPOCUS
         seat.session = room.join(person_of(identity), dialect, seat, writes=writes)
 

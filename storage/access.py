@@ -56,6 +56,11 @@ class Identity:
     expires_at: datetime | None = None
     diagram_id: UUID | None = None  # a ticket opens this diagram only
 
+    @property
+    def pseudonym(self) -> str:
+        """The person in logs: the same everywhere, and nobody's name."""
+        return hashlib.sha256(self.user_id.bytes).hexdigest()[:16]
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

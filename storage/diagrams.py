@@ -238,7 +238,8 @@ async def _tell(conn: Connection, grant: Grant, event: str) -> None:
 async def _account(
     conn: Connection, grant: Grant, action: str, metadata: dict[str, Any], request_id: str | None
 ) -> None:
-    await outbox.add(conn, org_id=grant.org_id, aggregate=grant.diagram_id, event=action, payload=metadata)
+    await outbox.add(conn, org_id=grant.org_id, aggregate=grant.diagram_id, event=action, payload=metadata,
+                     request_id=request_id)  # fmt: skip
     await audit.record(
         conn,
         org_id=grant.org_id,
