@@ -296,6 +296,7 @@ async def _work(settings: Settings, url: str) -> None:
     from storage.updates import UpdateLog  # noqa: PLC0415
 
     telemetry.configure(settings)
+    telemetry.serve_metrics(settings)
     running = asyncio.current_task()
     assert running is not None
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -14,7 +14,7 @@ from typing import Any, Final, TextIO
 import orjson
 import sentry_sdk
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest, start_http_server
 from sentry_sdk.transport import Transport
 
 from storage.settings import Settings
@@ -42,6 +42,16 @@ LIMITED = Counter("colane_rate_limited_total", "Requests refused because of a ra
 def metrics() -> tuple[bytes, str]:
     """All series of this process, and their media type."""
     return generate_latest(), CONTENT_TYPE_LATEST
+
+
+def serve_metrics(settings: Settings) -> None:
+    """A page of this process' own, for a worker: it has no door of its own. Working goes on without it."""
+    if settings.worker_metrics is None:
+        return
+    try:
+        start_http_server(settings.worker_metrics, settings.host)
+    except OSError as error:
+        structlog.get_logger().error("the worker's metrics have no port", error=str(error))
 
 
 # Access tokens and tickets, bearer and cookie values, passwords in addresses of databases, sign-in links, e-mail addresses.

@@ -19,6 +19,8 @@ BATCH = Histogram("colane_journal_batch_updates", "Updates in one commit", bucke
 TROUBLE = Counter("colane_journal_failures_total", "Commits that failed and were tried again")
 RESYNCS = Counter("colane_resyncs_total", "Slow readers brought up to date with one difference")
 GAPS = Counter("colane_gaps_total", "Updates kept apart because what they depend on was missing")
+FOLDS = Counter("colane_folds_total", "Folds of the log by the worker: ok or failed", ("result",))
+UNFOLDED = Gauge("colane_log_unfolded_seconds", "Age of the oldest update that waits for the worker to fold it")
 
 _CODES: Final = frozenset({1000, 1001, 1005, 1006, *map(int, Close)})
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from collab import checkpoint, epochs, fold
+from collab import checkpoint, epochs, fold, metrics
 from collab.checkpoint import Who
 from collab.epochs import Outcome
 from collab.workshop import Workshop
@@ -55,6 +55,8 @@ async def round_of(db: Database, log: UpdateLog, workshop: Workshop, holder: str
     """Folds what is due. What fails keeps its lease: it is not tried again before that ends, and keeps nobody waiting."""
     async with db.transaction(read_only=True) as conn:
         waiting = await folds.dirty(conn)
+    # Oldest first. What failed a moment ago is not among them, and comes back when its lease ends.
+    metrics.UNFOLDED.set((datetime.now(UTC) - waiting[0].first_at).total_seconds() if waiting else 0)
     for one in waiting:
         if not due(one, datetime.now(UTC)):
             continue
@@ -64,8 +66,10 @@ async def round_of(db: Database, log: UpdateLog, workshop: Workshop, holder: str
         try:
             await _look_after(db, log, workshop, one)
         except Exception:  # noqa: BLE001 -- one diagram's trouble is not the others'
+            metrics.FOLDS.labels("failed").inc()
             _log.exception("worker.fold_failed", diagram=str(one.diagram_id))
             continue
+        metrics.FOLDS.labels("ok").inc()
         async with db.transaction() as conn:
             await folds.release(conn, one.lease, holder)
 

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     data: Path = Path(".data")
+    worker_metrics: int | None = Field(default=None, ge=1, le=65535)  # port of a worker's own /metrics; none: no page
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url"))

@@ -35,7 +35,7 @@ from tests.api.conftest import PASSWORD, Client
 from tests.interop.clients import eventually
 from tests.interop.test_one_room import DIAGRAM
 from tests.interop.test_socket import closed_with, joined, open_socket
-from tests.serving import Served
+from tests.serving import Served, free_port, served
 
 BAD_IDS = [b"", b"with space", b"a" * 129, b"a\tb", b"{json}", "ümlaut".encode(), b'"quoted"']
 
@@ -391,3 +391,15 @@ def test_an_unknown_path_or_method_makes_no_new_series(server: Served) -> None:
     new = {name for name in set(series(server)) - before if "count" in name}
     assert all('method="any"' in name or 'status="405"' in name for name in new)
     assert not any('"M' in name for name in new)
+
+
+def test_a_worker_shows_its_series_where_it_is_told_to(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path / "data", COLANE_WORKER_METRICS=str(port)):
+
+        def page() -> str:
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            return ""
+
+        assert "colane_log_unfolded_seconds 0.0" in eventually("the worker's page is there", page)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from collab import worker
@@ -69,6 +70,22 @@ async def test_a_round_folds_what_is_due_and_nothing_else(
     assert len((await log.load(owner.org_id, young)).tail) == 1
     async with hand[0].transaction() as conn:
         assert (await conn.execute(text("SELECT count(*) FROM colane.leases"))).scalar_one() == 0
+
+
+async def test_folds_are_counted_and_the_oldest_that_waits_is_known(
+    db: Database, shop: Workshop, urls: Urls, hand: tuple[Database, UpdateLog]
+) -> None:
+    def now(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    folded = now("colane_folds_total", result="ok")
+    await diagram_of(db, shop, await somebody(db))
+    await old_log(urls)
+    await worker.round_of(*hand, shop, HOLDER)
+    assert now("colane_folds_total", result="ok") == folded + 1
+    assert 300 <= now("colane_log_unfolded_seconds") < 400
+    await worker.round_of(*hand, shop, HOLDER)
+    assert now("colane_log_unfolded_seconds") == 0
 
 
 async def test_a_deleted_diagram_is_folded_too_and_comes_back_whole(
