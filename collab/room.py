@@ -106,6 +106,8 @@ class Room:
         self._state_cache: bytes | None = None
         self._doc: Doc[Any]
         self._rebuild()
+        # State vectors: what everybody had been sent before the last frame of updates, and with it.
+        self._sent = self._known = self._doc.get_state()
 
     # -- people ------------------------------------------------------------------------------------------------------
 
@@ -175,7 +177,6 @@ class Room:
         if self._retired and not self._retired.isdisjoint(structs.clocks(state)):
             return [*self.leave(session), Part(session, Close.EPOCH, held=True)]
         first, session.synced = not session.synced, True
-        session.lagging_since = None
         effects: Effects = [Send((session,), messages.step_2(update))]
         if session.protocol is Protocol.HOCUSPOCUS:
             session.answering = True
@@ -393,6 +394,7 @@ class Room:
     def _flush_updates(self) -> Effects:
         """To everybody but those whose own it is: a y-websocket client takes its own structs for the acknowledgement."""
         gathered, self._outgoing = self._outgoing, []
+        self._sent, self._known = self._known, self._doc.get_state()
         origins = {origin for _, origin in gathered if origin is not None}
         sessions = [session for session in self.sessions if session.synced and session.lagging_since is None]
         effects: Effects = []
@@ -418,9 +420,12 @@ class Room:
     # -- slow readers --------------------------------------------------------------------------------------------------
 
     def lag(self, session: Session) -> None:
-        """Its buffer is full: from here on it misses droppable frames, and we remember what it has (R5)."""
+        """Its buffer is full: this frame and all that follow are missed, and we remember what it has (R5).
+
+        That is what had been sent before: the document holds what this very frame would have brought.
+        """
         if session.lagging_since is None and session.synced:
-            session.lagging_since = self._doc.get_state()
+            session.lagging_since = self._sent
 
     def resync(self, session: Session) -> Effects:
         """Its buffer has drained: one difference instead of all it missed."""
