@@ -48,8 +48,12 @@ def _begin() -> None:
 
     with contextlib.suppress(Exception):
         schema.problems(diagram.blank("warm"))
-    # A job builds a tree of up to a million objects and drops it whole: looking through it for cycles again and again
-    # took a third of the time of a large import.
+    collect_seldom()
+
+
+def collect_seldom() -> None:
+    """A job builds a tree of up to a million objects and drops it whole: looking through it for cycles again and again
+    took a third of the time of a large import."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 

@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+from pycrdt import Array, Map, XmlElement, XmlFragment
 
 from collab.bpmn import diagram, document, xml
 from collab.bpmn.errors import MalformedError
@@ -174,3 +175,24 @@ def test_what_is_kept_as_sent_reads_the_same_without_being_told_how(
     assert (imported.verbatim == sent) is kept
     assert diagram.from_xml(imported.verbatim, None, 1).rendered.sha256 == imported.rendered.sha256
     assert "Prüfung" in imported.verbatim.decode("utf-8-sig")
+
+
+def test_what_no_record_may_hold_makes_no_document_unreadable(seed: bytes) -> None:
+    """Any well-formed update is accepted, so what a foreign client may put into a record must be survived."""
+    doc = document.load([seed], CLIENT)
+    before = doc.get_state()
+    nodes = doc.get("n", type=Map)
+    with doc.transaction():
+        nodes["Task_2"]["xml"] = XmlFragment([XmlElement("p")])
+        nodes["Task_2"]["bytes"] = b"\x00\x01"
+        nodes["Task_2"]["@odd"] = float("nan")
+        nodes["Task_2"]["list"] = Array([1, Map({"a": float("inf")})])
+        nodes["alien"] = XmlFragment()
+        nodes["word"] = "no record"
+        nodes["Task_2"]["@name"] = "renamed"
+    update = doc.get_update(before)
+    shown = diagram.render([seed, update]).xml
+    assert b'name="renamed"' in shown
+    changed = {(one.node_key, one.register) for one in diagram.changes([seed], [(2, update)])}
+    assert ("Task_2", "@name") in changed
+    assert diagram.edit_towards([seed, update], TEXT, None, CLIENT + 1).update is not None
