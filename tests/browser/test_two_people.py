@@ -94,8 +94,12 @@ def test_each_kind_of_edit_reaches_the_other_screen_and_the_live_xml(server: Ser
     expect(bob.element(task)).to_be_visible()
     eventually("Ann's undo restored the flow too", lambda: bob.page.locator(".djs-connection").count() == 4)
 
-    assert ann.errors == []
-    assert bob.errors == []
+    # rename what has its label beside it
+    ann.rename("Gateway_1", "In stock?")
+    eventually("Bob reads that too", lambda: "In stock?" in bob.page.locator(".djs-container").inner_text())
+    for one in (ann, bob):
+        assert one.errors == []
+        expect(one.page.locator("[data-redraws]"), "nothing had to be drawn anew").to_have_count(0)
 
 
 def test_cursors_and_selections_carry_names(server: Served, person: Arrive) -> None:

@@ -168,9 +168,12 @@ export class Drawing {
   private update(element: Element, change: Map<Element, boolean>): void {
     const { registry, importer, canvas } = this.stage;
     const { businessObject: thing, di } = element;
-    if (!di) return;
+    if (!di || element.labelTarget) return; // a label comes with what it names
     const id = String(thing["id"]);
-    if (element.id !== id && !isPlane(di)) registry.updateId(element, id);
+    if (element.id !== id && !isPlane(di)) {
+      registry.updateId(element, id);
+      if (element.label) registry.updateId(element.label, `${id}_label`);
+    }
     if (element.waypoints) {
       const points = list(di["waypoint"]).map((point) => ({ x: point["x"] as number, y: point["y"] as number }));
       if (points.length >= 2 && !samePoints(points, element.waypoints)) element.waypoints = points;

@@ -43,11 +43,6 @@ export class History {
     return this.turn(this.undone, this.done, (one) => ({ ...one, before: one.after, after: one.before }));
   }
 
-  clear(): void {
-    this.done.length = 0;
-    this.undone.length = 0;
-  }
-
   private turn(from: Written[][], to: Written[][], back: (one: Written) => Written): Outcome | null {
     const step = from.pop();
     if (!step) return null;

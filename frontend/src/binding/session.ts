@@ -87,6 +87,7 @@ export class EditSession {
   private redraw(): void {
     this.redraws += 1;
     const { canvas, selection, registry } = this.stage;
+    canvas.getContainer().dataset["redraws"] = String(this.redraws);
     const { x, y, width, height } = canvas.viewbox();
     const selected = selection.get().map(({ id }) => id);
     this.importing = this.viewer

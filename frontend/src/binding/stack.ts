@@ -3,11 +3,7 @@
 import CommandStack from "diagram-js/lib/command/CommandStack";
 import type { History } from "./history.ts";
 
-interface Base {
-  clear(emit?: boolean): void;
-}
-
-export class OwnStack extends (CommandStack as unknown as new (eventBus: unknown, injector: unknown) => Base) {
+export class OwnStack extends (CommandStack as unknown as new (eventBus: unknown, injector: unknown) => object) {
   static $inject = ["eventBus", "injector"];
   history: History | null = null;
   /** Called after an undo or redo, with what was left alone. */
@@ -29,11 +25,6 @@ export class OwnStack extends (CommandStack as unknown as new (eventBus: unknown
   redo(): void {
     const outcome = this.history?.redo();
     if (outcome) this.onTurned(outcome.left);
-  }
-
-  override clear(emit?: boolean): void {
-    super.clear(emit);
-    this.history?.clear();
   }
 
   // The stack calls this after each command; keeping nothing here is the point.
