@@ -7,9 +7,10 @@ from uuid import UUID
 from api.answers import Answer
 from api.call import Call
 from api.endpoint import Model, endpoint
+from api.paging import PageQuery, next_link, place, seal_cursor
 from api.problems import Problem
 from api.scope import organization
-from api.shapes import PageQuery, Person, Reference, open_cursor, seal_cursor
+from api.shapes import Person, Reference
 from storage import audit as chain
 from storage import trail
 from storage.access import Role
@@ -63,28 +64,20 @@ class Verified(Model):
 
 async def _page(call: Call, org_id: UUID, diagram_id: UUID | None, query: PageQuery) -> Answer:
     filters = ["audit", org_id, diagram_id]
-    before = None
-    if query.cursor is not None:
-        position = open_cursor(query.cursor, filters)
-        if len(position) != 1 or not isinstance(position[0], int):
-            raise Problem("cursor_mismatch")
-        before = position[0]
+    position = place(query.cursor, filters, 1)
     rows = await trail.page(
         call.resources.db,
         user_id=call.who.user_id,
         org_id=org_id,
         diagram_id=diagram_id,
-        before=before,
+        before=position[0] if position else None,
         limit=query.limit + 1,
     )
     more = len(rows) > query.limit
     rows = rows[: query.limit]
     cursor = seal_cursor([rows[-1].seq], filters) if more else None
-    headers = {}
-    if cursor is not None:
-        url = call.request.url.include_query_params(cursor=cursor)
-        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return Answer(Entries(items=[Entry.of(one) for one in rows], next_cursor=cursor), headers=headers)
+    found = Entries(items=[Entry.of(one) for one in rows], next_cursor=cursor)
+    return Answer(found, headers=next_link(call, cursor))
 
 
 @endpoint("What happened to this diagram", need=Role.EDITOR, answers=Entries, errors=("cursor_mismatch",))

@@ -12,9 +12,10 @@ from pydantic import AwareDatetime, StringConstraints
 from api.answers import Answer, dumps, weak_etag
 from api.call import Call, Xml
 from api.endpoint import Model, endpoint
+from api.paging import PageQuery, next_link, open_cursor, seal_cursor
 from api.problems import Problem, invalid
 from api.scope import organization, project
-from api.shapes import Line, PageQuery, Person, Reference, open_cursor, seal_cursor
+from api.shapes import Line, Person, Reference
 from collab import save
 from storage import diagrams
 from storage.access import Role
@@ -140,7 +141,7 @@ async def list_diagrams(call: Call, query: ListQuery) -> Answer:
     cursor = seal_cursor([rows[-1].updated_at, rows[-1].id], filters) if more else None
     found = Diagrams(items=[Diagram.of(one) for one in rows], next_cursor=cursor)
     etag = weak_etag(dumps(found.model_dump()), dumps([*filters, query.limit]))
-    return Answer(found, etag=etag, headers=_next(call, cursor))
+    return Answer(found, etag=etag, headers=next_link(call, cursor))
 
 
 def _position(cursor: str | None, filters: list[Any]) -> tuple[datetime, UUID] | None:
@@ -151,13 +152,6 @@ def _position(cursor: str | None, filters: list[Any]) -> tuple[datetime, UUID] |
         return datetime.fromisoformat(at), UUID(last)
     except (ValueError, TypeError, AttributeError):
         raise Problem("cursor_mismatch") from None
-
-
-def _next(call: Call, cursor: str | None) -> dict[str, str]:
-    if cursor is None:
-        return {}
-    url = call.request.url.include_query_params(cursor=cursor)
-    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
 
 
 @endpoint(

@@ -6,8 +6,9 @@ from typing import Any
 from api.answers import Answer
 from api.call import Call
 from api.endpoint import Model, endpoint
+from api.paging import PageQuery, next_link, place, seal_cursor
 from api.problems import Problem
-from api.shapes import PageQuery, Person, open_cursor, seal_cursor
+from api.shapes import Person
 from collab import elements
 from storage.access import Role
 
@@ -31,12 +32,8 @@ class Events(Model):
 async def history(call: Call, query: PageQuery) -> Answer:
     element = call.path["element_id"]
     filters = ["element", call.on.diagram_id, element]
-    before = None
-    if query.cursor is not None:
-        position = open_cursor(query.cursor, filters)
-        if len(position) != 2 or not all(isinstance(one, int) for one in position):
-            raise Problem("cursor_mismatch")
-        before = (position[0], position[1])
+    position = place(query.cursor, filters, 2)
+    before = (position[0], position[1]) if position else None
     parts = call.resources
     try:
         events, following = await elements.history(
@@ -49,8 +46,4 @@ async def history(call: Call, query: PageQuery) -> Answer:
         for one in events
     ]
     cursor = seal_cursor(list(following), filters) if following else None
-    headers = {}
-    if cursor is not None:
-        url = call.request.url.include_query_params(cursor=cursor)
-        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return Answer(Events(items=items, next_cursor=cursor), headers=headers)
+    return Answer(Events(items=items, next_cursor=cursor), headers=next_link(call, cursor))

@@ -3,24 +3,15 @@
 Text that goes to the database has no NUL and no lone surrogates; a name is one line, trimmed and not empty.
 """
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
-from api.answers import dumps
 from api.endpoint import Model
-from api.problems import Problem
 from storage.access import Role
 from storage.people import Person as StoredPerson
-
-LIMIT = 50
-MOST = 200
 
 
 def _clean(value: str) -> str:
@@ -65,21 +56,6 @@ Reference = Annotated[str, StringConstraints(max_length=200)]  # an id in a quer
 RoleName = Annotated[str, StringConstraints(pattern="^(viewer|commenter|editor|admin|owner)$")]
 
 
-def _coerced(value: Any) -> Any:
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        return value
-    return max(1, min(MOST, number)) if number >= 0 else value
-
-
-class PageQuery(Model):
-    """What every list takes."""
-
-    limit: Annotated[int, BeforeValidator(_coerced), Field(ge=0, description="at most 200")] = LIMIT
-    cursor: str | None = Field(default=None, max_length=2000)
-
-
 class Person(Model):
     """Somebody, by id and name. Guests from another organization are called so."""
 
@@ -100,23 +76,3 @@ class Person(Model):
 def role(label: str) -> Role:
     """The role behind a RoleName."""
     return Role.of(label)
-
-
-def _bound(filters: Any) -> str:
-    return hashlib.sha256(dumps(filters)).hexdigest()[:16]
-
-
-def seal_cursor(position: list[Any], filters: Any) -> str:
-    """An opaque cursor, bound to the filters of its list."""
-    return base64.urlsafe_b64encode(dumps([_bound(filters), *position])).decode().rstrip("=")
-
-
-def open_cursor(cursor: str, filters: Any) -> list[Any]:
-    """The position in a cursor of this very list, else 400."""
-    try:
-        held = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError):
-        raise Problem("cursor_mismatch") from None
-    if not isinstance(held, list) or not held or held[0] != _bound(filters):
-        raise Problem("cursor_mismatch")
-    return held[1:]

@@ -8,8 +8,9 @@ from pydantic import Field
 from api.answers import Answer, dumps, weak_etag
 from api.call import Call
 from api.endpoint import Model, endpoint
+from api.paging import PageQuery, next_link, place, seal_cursor
 from api.problems import Problem, invalid
-from api.shapes import Line, PageQuery, Person, Text, open_cursor, seal_cursor
+from api.shapes import Line, Person, Text
 from collab import checkpoint, save
 from storage import history
 from storage.access import Role
@@ -76,22 +77,15 @@ class Restored(Model):
 @endpoint("Versions, newest first", need=Role.VIEWER, answers=Versions, errors=("cursor_mismatch",), conditional=True)
 async def list_versions(call: Call, query: PageQuery) -> Answer:
     filters = ["versions", call.on.diagram_id]
-    before = None
-    if query.cursor is not None:
-        position = open_cursor(query.cursor, filters)
-        if len(position) != 1 or not isinstance(position[0], int):
-            raise Problem("cursor_mismatch")
-        before = position[0]
+    position = place(query.cursor, filters, 1)
+    before = position[0] if position else None
     rows = await history.page(call.resources.db, call.on, before=before, limit=query.limit + 1)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
     cursor = seal_cursor([rows[-1].version], filters) if more else None
     found = Versions(items=[Version.of(one) for one in rows], next_cursor=cursor)
-    headers = {}
-    if cursor is not None:
-        url = call.request.url.include_query_params(cursor=cursor)
-        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return Answer(found, etag=weak_etag(dumps(found.model_dump()), str(query.limit).encode()), headers=headers)
+    etag = weak_etag(dumps(found.model_dump()), str(query.limit).encode())
+    return Answer(found, etag=etag, headers=next_link(call, cursor))
 
 
 async def _version_in_path(call: Call) -> StoredVersion:
