@@ -128,10 +128,11 @@ async def _serve(settings: Settings, urls: Urls) -> int:
         tasks.start(_worker(settings, urls))
         if urls.embedded is not None:
             tasks.start(keep_up(urls.embedded))
+        greeting = await _greeting(settings, urls, resources)  # before anybody can come: a preset token works at once
         server = _uvicorn(settings, rest.build(resources), connection_class(hub))
         serving = tasks.start(server.serve())
         await _until_ready(server, state)
-        await _greet(settings, urls, resources)
+        print(*greeting, sep="\n", flush=True)  # noqa: T201 -- what the contract promises
         await asyncio.wait([tasks.start(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
         state.draining = True
         await hub.drain()
@@ -237,8 +238,8 @@ async def _until_ready(server: "uvicorn.Server", state: Any) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _greet(settings: Settings, urls: Urls, resources: "Resources") -> None:
-    """The only lines on stdout."""
+async def _greeting(settings: Settings, urls: Urls, resources: "Resources") -> list[str]:
+    """The only lines on stdout, and what they speak of."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 -- compared, not bound
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     lines = []
@@ -252,7 +253,7 @@ async def _greet(settings: Settings, urls: Urls, resources: "Resources") -> None
                 f"Sign in once with {url}/signin/{welcome.link}",
                 f"curl -H 'Authorization: Bearer {welcome.token}' {url}/api/v1/diagrams",
             ]
-    print(f"Colane is ready at {url}", *lines, sep="\n", flush=True)  # noqa: T201 -- what the contract promises
+    return [f"Colane is ready at {url}", *lines]
 
 
 async def _worker(settings: Settings, urls: Urls) -> None:
