@@ -75,23 +75,38 @@ class Tail:
     folded: bool
 
 
-_HEADS: Final = (
-    "SELECT h.org_id, h.diagram_id, h.epoch, h.seq, d.deleted_at IS NOT NULL AS deleted FROM colane.diagram_heads h"
+# One statement for what all rooms of an organization wrote: lock the heads that are free, number, insert, move the heads.
+# A batch costs three round trips in all; each of them is felt, since every acknowledgement waits for them.
+_APPEND: Final = """
+WITH items AS (
+  SELECT * FROM unnest($2::uuid[], $3::int[], $4::uuid[], $5::bigint[], $6::bytea[])
+    WITH ORDINALITY AS i (diagram_id, epoch, author, client_id, data, place)
+), heads AS MATERIALIZED (
+  SELECT h.diagram_id, h.epoch, h.seq FROM colane.diagram_heads h
+    JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id AND d.deleted_at IS NULL
+   WHERE h.org_id = $1 AND h.diagram_id = ANY ($2::uuid[])
+   ORDER BY h.org_id, h.diagram_id FOR UPDATE OF h SKIP LOCKED
+), numbered AS (
+  SELECT i.*, h.seq + row_number() OVER (PARTITION BY i.diagram_id ORDER BY i.place) AS seq
+    FROM items i JOIN heads h ON h.diagram_id = i.diagram_id AND h.epoch = i.epoch
+), kept AS (
+  INSERT INTO colane.updates (org_id, diagram_id, epoch, seq, author, client_id, data)
+  SELECT $1, diagram_id, epoch, seq, author, client_id, data FROM numbered
+), moved AS (
+  UPDATE colane.diagram_heads h SET seq = n.seq
+    FROM (SELECT diagram_id, max(seq) AS seq FROM numbered GROUP BY diagram_id) n
+   WHERE h.org_id = $1 AND h.diagram_id = n.diagram_id
+)
+SELECT place, seq FROM numbered
+"""
+_WHY_NOT: Final = (
+    "SELECT h.diagram_id, h.epoch, d.deleted_at IS NOT NULL AS deleted FROM colane.diagram_heads h"
     " JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id"
     " WHERE h.org_id = $1 AND h.diagram_id = ANY($2::uuid[])"
-    " ORDER BY h.org_id, h.diagram_id FOR UPDATE OF h SKIP LOCKED"
-)
-_INSERT: Final = (
-    "INSERT INTO colane.updates (org_id, diagram_id, epoch, seq, author, client_id, data)"
-    " SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bytea[])"
 )
 _WRITERS: Final = (
     "INSERT INTO colane.writers (org_id, diagram_id, epoch, client_id, user_id)"
     " SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::uuid[]) ON CONFLICT DO NOTHING"
-)
-_MOVE: Final = (
-    "UPDATE colane.diagram_heads h SET seq = n.seq FROM unnest($2::uuid[], $3::bigint[]) AS n (diagram_id, seq)"
-    " WHERE h.org_id = $1 AND h.diagram_id = n.diagram_id"
 )
 _TENANT: Final = "SELECT set_config('app.org', $1, true)"
 
@@ -116,10 +131,18 @@ class UpdateLog:
         by_org: dict[UUID, list[int]] = {}
         for place, item in enumerate(batch):
             by_org.setdefault(item.org_id, []).append(place)
-        async with self._pool.acquire() as conn, conn.transaction():
-            # In one order everywhere, so that two batches can never wait for each other.
-            for org_id in sorted(by_org):
-                await self._append_org(conn, org_id, by_org[org_id], batch, results)
+        async with self._pool.acquire() as conn:
+            try:
+                begin = "BEGIN; "
+                # In one order everywhere, so that two batches can never wait for each other.
+                for org_id in sorted(by_org):
+                    await conn.execute(f"{begin}SELECT set_config('app.org', '{org_id}', true)")
+                    begin = ""
+                    await self._append_org(conn, org_id, by_org[org_id], batch, results)
+                await conn.execute("COMMIT")
+            except BaseException:
+                conn.terminate()  # with it goes the transaction, whatever state it is in
+                raise
         return [results[place] for place in range(len(batch))]
 
     async def _append_org(
@@ -130,46 +153,22 @@ class UpdateLog:
         batch: Sequence[Append],
         results: dict[int, int | Refused],
     ) -> None:
-        await conn.execute(_TENANT, str(org_id))
-        wanted = sorted({batch[place].diagram_id for place in places})
-        rows = await conn.fetch(_HEADS, org_id, wanted)
-        heads = {row["diagram_id"]: row for row in rows}
-        missing = set(wanted) - heads.keys()
-        present: set[UUID] = set()
-        if missing:
-            known = await conn.fetch(
-                "SELECT diagram_id FROM colane.diagram_heads WHERE org_id = $1 AND diagram_id = ANY($2::uuid[])",
-                org_id,
-                list(missing),
-            )
-            present = {row["diagram_id"] for row in known}
-        seqs = {diagram: row["seq"] for diagram, row in heads.items()}
-        kept: list[tuple[int, Append, int]] = []
-        for place in places:
-            item = batch[place]
-            head = heads.get(item.diagram_id)
-            if head is None:
-                results[place] = Refused.HELD if item.diagram_id in present else Refused.GONE
-            elif head["deleted"]:
-                results[place] = Refused.GONE
-            elif head["epoch"] != item.epoch:
-                results[place] = Refused.EPOCH
-            else:
-                seqs[item.diagram_id] += 1
-                results[place] = seqs[item.diagram_id]
-                kept.append((place, item, seqs[item.diagram_id]))
-        if not kept:
-            return
-        items = [item for _, item, _ in kept]
-        await conn.execute(
-            _INSERT, org_id, [i.diagram_id for i in items], [i.epoch for i in items], [seq for _, _, seq in kept],
-            [i.author for i in items], [i.client_id for i in items], [i.update for i in items],
+        items = [batch[place] for place in places]
+        rows = await conn.fetch(
+            _APPEND, org_id, [i.diagram_id for i in items], [i.epoch for i in items], [i.author for i in items],
+            [i.client_id for i in items], [i.update for i in items],
         )  # fmt: skip
-        bound = [(i.diagram_id, i.epoch, client, user) for i in items for client, user in i.writers]
+        kept = {places[row["place"] - 1]: row["seq"] for row in rows}
+        results.update(kept)
+        if len(kept) < len(places):
+            left = [place for place in places if place not in kept]
+            found = await conn.fetch(_WHY_NOT, org_id, list({batch[place].diagram_id for place in left}))
+            heads = {row["diagram_id"]: row for row in found}
+            for place in left:
+                results[place] = _why_not(heads.get(batch[place].diagram_id), batch[place].epoch)
+        bound = [(batch[p].diagram_id, batch[p].epoch, client, user) for p in kept for client, user in batch[p].writers]
         if bound:
             await conn.execute(_WRITERS, org_id, *(list(column) for column in zip(*bound, strict=True)))
-        moved = {item.diagram_id: seq for _, item, seq in kept}
-        await conn.execute(_MOVE, org_id, list(moved), list(moved.values()))
 
     async def switched_off(self) -> list[str]:
         """Which of the settings that make a commit survive a crash are off."""
@@ -245,6 +244,13 @@ class UpdateLog:
             after,
         )
         return [(row["seq"], row["data"]) for row in rows]
+
+
+def _why_not(head: "asyncpg.Record | None", epoch: int) -> Refused:
+    """Why nothing was appended under a head as it is seen now; one that nothing speaks against was held."""
+    if head is None or head["deleted"]:
+        return Refused.GONE
+    return Refused.HELD if head["epoch"] == epoch else Refused.EPOCH
 
 
 async def _leave(_conn: object) -> None:
