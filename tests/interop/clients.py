@@ -1,4 +1,4 @@
-"""Stock npm Yjs clients as child processes: `client.mjs` driven by JSON lines. Used by the interop tests."""
+"""Stock npm Yjs clients as child processes: `client.mjs` and `client4.mjs`, driven by JSON lines. Used by the interop tests."""
 
 import json
 import queue
@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from tests.serving import Served
 
 HERE = Path(__file__).resolve().parent
-Protocol = Literal["yws", "hocuspocus"]
+Protocol = Literal["yws", "yws4", "hocuspocus"]  # yws4: the next major of the y-websocket client
 Event = dict[str, Any]
 
 
@@ -24,7 +24,11 @@ class NodeClient:
         self.events: list[Event] = []
         self._lines: queue.Queue[str] = queue.Queue()
         self._process = subprocess.Popen(
-            ["node", str(HERE / "client.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            ["node", str(HERE / ("client4.mjs" if protocol == "yws4" else "client.mjs"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

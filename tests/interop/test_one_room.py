@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pycrdt import Map
 
-from tests.interop.clients import NodeClient, eventually
+from tests.interop.clients import NodeClient, Protocol, eventually
 from tests.interop.python_client import python_client
 from tests.serving import Served, served
 
@@ -65,6 +65,17 @@ def test_three_stock_clients_edit_one_diagram(server: Served) -> None:
         assert f'name="{text}"' in live
 
 
+def test_the_next_major_of_the_y_websocket_client_edits_with_todays(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    with NodeClient("yws4").connect(server, diagram) as new, NodeClient("yws").connect(server, diagram) as old:
+        assert new.get("Task_1", "@name") == "one"
+        new.ask("set", "done", key="Task_1", register="@name", value="from 4")
+        eventually("today's client reads it", lambda: old.get("Task_1", "@name") == "from 4")
+        old.ask("set", "done", key="Task_1", register="@name", value="from 3")
+        eventually("the next one reads it", lambda: new.get("Task_1", "@name") == "from 3")
+    assert b'name="from 3"' in server.content(diagram, "live")
+
+
 def test_R1_hocuspocus_counter_returns_to_zero_after_commit(server: Served) -> None:
     diagram = server.create(DIAGRAM)
     with NodeClient("hocuspocus").connect(server, diagram) as client:
@@ -74,9 +85,10 @@ def test_R1_hocuspocus_counter_returns_to_zero_after_commit(server: Served) -> N
         assert len(client.ask("acknowledged", "acknowledged", prefix="x")["keys"]) >= 20
 
 
-def test_R1_y_websocket_hears_its_own_edits_back(server: Served) -> None:
+@pytest.mark.parametrize("protocol", ["yws", "yws4"])
+def test_R1_y_websocket_hears_its_own_edits_back(server: Served, protocol: Protocol) -> None:
     diagram = server.create(DIAGRAM)
-    with NodeClient("yws").connect(server, diagram) as client:
+    with NodeClient(protocol).connect(server, diagram) as client:
         client.ask("burst", "done", prefix="y", count=20, rate=200)
         eventually(
             "all twenty came back",
