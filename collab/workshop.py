@@ -42,6 +42,10 @@ def _begin() -> None:
         parent = parent_process()
         if parent is not None and os.getppid() != parent.pid:
             os._exit(1)  # it ended while we were starting
+    # A session of its own and a lower rank: where processors are scarce (shared by session on many a Linux, by rank
+    # elsewhere), everybody's edits and the health checks must not queue behind one large import.
+    os.setsid()
+    os.nice(5)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from collab.bpmn import diagram, schema  # noqa: PLC0415 -- the parent need not load lxml
