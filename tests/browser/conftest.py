@@ -51,7 +51,7 @@ def person(browser: Browser, server: Served) -> Iterator[Callable[..., Person]]:
             with server.http() as owner:
                 added = owner.put(f"/diagrams/{diagram}/members", json={"email": email, "role": role})
                 assert added.status_code in (200, 201), added.text
-        guest = Person.arrive(browser, server, cookie)
+        guest = Person.arrive(browser, server, cookie, email)
         here.append(guest)
         return guest.open(diagram) if diagram is not None else guest
 

@@ -44,7 +44,7 @@ export class Identity {
     for (const [thing, property] of contained(owner)) {
       let key = this.atlas.key(thing);
       if (key === undefined) {
-        if (folded(thing) || hollow(thing)) continue;
+        if (hollow(thing) || (folded(thing) && !gone.had(ownerKey, property))) continue;
         key = gone.match(thing, ownerKey, property, this.atlas) ?? this.invent(thing, owner, ownerKey, property);
         this.atlas.bind(key, thing);
       }
@@ -110,6 +110,11 @@ class Gone {
       if (list) list.push([key, entry]);
       else this.byPlace.set(name, [[key, entry]]);
     }
+  }
+
+  /** Points that say more than where they are have records; when bpmn-js lays out an edge anew, its new points take them over. */
+  had(parent: string, property: string): boolean {
+    return this.byPlace.has(`${parent} ${property}`);
   }
 
   match(thing: Thing, parent: string, property: string, atlas: Atlas): string | null {

@@ -5,6 +5,7 @@ import type { Awareness } from "y-protocols/awareness";
 import type * as Y from "yjs";
 import { DocumentStore } from "../document/store.ts";
 import { Presence } from "../presence/index.ts";
+import { SteadyLabels } from "./labels.ts";
 import { EditSession, type Viewer } from "./session.ts";
 import { OwnStack } from "./stack.ts";
 import type { Canvas, Registry, Selection } from "./types.ts";
@@ -34,6 +35,7 @@ const QUIET = {
   subprocessCompatibility: ["value", null],
   bpmnDiOrdering: ["value", null],
   isHorizontalFix: ["value", null],
+  adaptiveLabelPositioningBehavior: ["type", SteadyLabels],
 };
 
 export async function openEditor(options: EditorOptions): Promise<Editor> {

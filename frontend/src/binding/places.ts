@@ -4,6 +4,19 @@ import { between, steady } from "./order.ts";
 import { equal, type Fact } from "./facts.ts";
 import type { Translation } from "./translate.ts";
 
+/** Lists whose order says nothing in BPMN. bpmn-js takes what is moved within a pool out of them and puts it back at the end: no edit. */
+const UNORDERED: ReadonlySet<string> = new Set([
+  "rootElements",
+  "flowElements",
+  "artifacts",
+  "lanes",
+  "participants",
+  "messageFlows",
+  "dataInputAssociations",
+  "dataOutputAssociations",
+  "planeElement",
+]);
+
 export class Places {
   private readonly given = new Map<string, string>();
 
@@ -16,13 +29,13 @@ export class Places {
         if (!name.startsWith("k:")) continue;
         const was = before.get(key)?.facts.get(name);
         if (equal(was, value)) continue;
-        this.list(key, strings(was), strings(value));
+        const [past, now] = [strings(was), strings(value)];
+        this.list(key, past, now, UNORDERED.has(name.slice(2)) ? new Set(past) : steady(past, now));
       }
   }
 
-  private list(parent: string, was: string[], now: string[]): void {
+  private list(parent: string, was: string[], now: string[], held: ReadonlySet<string>): void {
     const { before } = this.translation;
-    const held = steady(was, now);
     const stays = (key: string): boolean => held.has(key) && before.has(key) && inside(before.get(key)?.facts.get("$in"), parent);
     if (now.every(stays)) return;
     const taken = this.taken(parent);

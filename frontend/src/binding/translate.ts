@@ -126,8 +126,18 @@ export class Translation {
       const record = this.record(key);
       const tag = name === "b" ? () => this.tags.name("dc", "Bounds", this.near(key)) : () => this.tags.name("di", "waypoint", this.near(key));
       if (value === undefined) this.put(key, name, null);
-      else this.put(key, name, geometry(this.before.has(key) ? record?.[name] : undefined, value as number[], tag));
+      else this.put(key, name, geometry(this.before.has(key) ? record?.[name] : undefined, this.measured(key, old, value as number[]), tag));
     }
+  }
+
+  /** bpmn-js measures the text of every label it moves. As long as neither text nor width changed, the height is the file's. */
+  private measured(key: string, old: Fact | undefined, now: number[]): number[] {
+    const drawn = this.after.get(key)?.thing;
+    if (drawn?.$type !== "bpmndi:BPMNLabel" || !Array.isArray(old)) return now;
+    const element = this.after.get(this.parent(key) ?? "")?.facts.get("r:bpmnElement");
+    const name = (table: Table): Fact | undefined => table.get(String(element))?.facts.get("a:name");
+    const same = Math.round(Number(old[2])) === Math.round(now[2] as number) && name(this.before) === name(this.after);
+    return same ? [...now.slice(0, 3), Number(old[3])] : now;
   }
 
   /** The name an attribute already has in its record, else the one the file's prefixes give it. */
