@@ -88,7 +88,7 @@ def edit_towards(updates: Sequence[bytes], data: bytes, charset: str | None, cli
     doc = document.load(updates, client_id)
     live = document.read(doc)
     seen = repair.view(live)
-    edit = diff.Edit(repair.tree(seen), tree)
+    edit = diff.Edit.of(repair.tree(seen), tree)
     changes = edit.registers(live, client_id)
     if not changes:
         return Edited(None, _rendered(seen), _verbatim(data, charset, tree), exact=True)
@@ -128,7 +128,7 @@ def _bless(doc: document.Shared, seen: repair.View) -> repair.View:
 
 def differences(base: bytes, other: bytes) -> list[Difference]:
     """What `other` changes in `base`, by element and property."""
-    return diff.Edit(xml.parse(base), xml.parse(other)).differences()
+    return diff.Edit.of(xml.parse(base), xml.parse(other)).differences()
 
 
 def compact(updates: Sequence[bytes]) -> bytes:

@@ -33,11 +33,15 @@ class Difference:
 class Edit:
     """The way from a base to a text. `registers` gives the changes; `differences` tells people."""
 
-    def __init__(self, base: Tree, text: Tree) -> None:
-        self.base = imports.from_tree(base)
-        self.text = imports.from_tree(text)
-        self._to_base = match(self.base, self.text)
+    def __init__(self, base: Snapshot, text: Snapshot) -> None:
+        self.base, self.text = base, text
+        self._to_base = match(base, text)
         self._kept = set(self._to_base.values())
+
+    @classmethod
+    def of(cls, base: Tree, text: Tree) -> "Edit":
+        """Between two trees; nodes of the base that carry keys keep them."""
+        return cls(imports.from_tree(base), imports.from_tree(text))
 
     @property
     def added(self) -> list[str]:
@@ -64,20 +68,14 @@ class Edit:
 
     def translated(self, key: str, keys: dict[str, str]) -> Record:
         """A record of the text with every key replaced by what it is called on the other side."""
-        record = self.text.nodes[key]
-        made: Record = {}
-        for register, value in record.items():
-            if register.startswith("l:"):
-                made["l:" + keys.get(register[2:], register[2:])] = [keys.get(str(_at(value, 0)), ""), _at(value, 1)]
-            elif register == "p":
-                made["p"] = [keys.get(str(_at(value, 0)), ""), _at(value, 1), keys.get(str(_at(value, 2)), "")]
-            elif register == "ioo" and isinstance(value, dict):
-                made["ioo"] = {name: [keys.get(str(k), k) for k in listed] for name, listed in _lists(value)}
-            elif isinstance(value, dict) and "r" in value:
-                made[register] = {**value, "r": keys.get(str(value["r"]), "")}
-            else:
-                made[register] = value
-        return made
+        return translated(self.text.nodes[key], keys)
+
+    def told(self, key: str, register: str, a: Value | None, b: Value | None) -> Difference:
+        """One register of a base record in words; "d" is the element as a whole."""
+        names = _Names(self.base, self.text, self._to_base)
+        if register == "d":
+            return Difference(names.old(key), "element", a, b)
+        return names.told(key, register, a, b)
 
     def registers(self, live: Snapshot, client_id: int) -> list[Change]:
         """The changes that make the live document show the text.
@@ -90,6 +88,23 @@ class Edit:
     def to_base(self) -> dict[str, str]:
         """Keys of the text -> keys of the base."""
         return self._to_base
+
+
+def translated(record: Record, keys: dict[str, str]) -> Record:
+    """A record with every key in it replaced; what has no other name becomes "" (and stays in a list of flows)."""
+    made: Record = {}
+    for register, value in record.items():
+        if register.startswith("l:"):
+            made["l:" + keys.get(register[2:], register[2:])] = [keys.get(str(_at(value, 0)), ""), _at(value, 1)]
+        elif register == "p":
+            made["p"] = [keys.get(str(_at(value, 0)), ""), _at(value, 1), keys.get(str(_at(value, 2)), "")]
+        elif register == "ioo" and isinstance(value, dict):
+            made["ioo"] = {name: [keys.get(str(k), k) for k in listed] for name, listed in _lists(value)}
+        elif isinstance(value, dict) and "r" in value:
+            made[register] = {**value, "r": keys.get(str(value["r"]), "")}
+        else:
+            made[register] = value
+    return made
 
 
 def _at(value: Value, index: int) -> Value:
