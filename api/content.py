@@ -190,6 +190,8 @@ async def _save(call: Call, query: SaveQuery, body: Save | Xml) -> Answer:
         named = body.base_version if body.base_version is not None else query.base_version
         message = body.message if body.message is not None else query.message
     base = base_of(call.header("if-match"), named)
+    asked = body.on_conflict if isinstance(body, Save) else None
+    on_conflict = asked or query.on_conflict
 
     async def answer(_conn: Connection, saved: save.Saved) -> Answer:
         return _answer(saved)
@@ -204,6 +206,7 @@ async def _save(call: Call, query: SaveQuery, body: Save | Xml) -> Answer:
             charset=charset,
             base=base.version or 0,
             base_seq=base.seq,
+            merging=on_conflict == "merge",
             message=message,
             request_id=call.request_id,
             once=call.once(answer),

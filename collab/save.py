@@ -139,11 +139,13 @@ async def save(
     charset: str | None = None,
     base: int,
     base_seq: int | None = None,
+    merging: bool = False,
     message: str | None = None,
     request_id: str | None = None,
     once: Once | None = None,
 ) -> Saved:
-    """A text on top of the version it is based on. Raises VersionConflict and the errors of collab.bpmn.errors."""
+    """A text on top of the version it is based on; `merging`: also when that is not the head any more, unless both sides
+    changed the same. Raises VersionConflict and the errors of collab.bpmn.errors."""
     who = Who(grant.org_id, grant.diagram_id, grant.user_id)
     attempt, versioned = 0, False
     while True:
@@ -162,7 +164,17 @@ async def save(
                         db, who, rest, edited, client, kind="manual", message=message, request_id=request_id, once=once
                     )
                 if rest.fresh or (versioned and not current):
-                    raise await _conflict(db, workshop, who, rest, base, xml)
+                    merged = await _merged(db, workshop, who, rest, base, xml, charset, client) if merging else None
+                    if merged is None:
+                        raise await _conflict(db, workshop, who, rest, base, xml)
+                    if merged.update is None:
+                        return Saved(
+                            head.version, unchanged=True, merged=True, kept=merged.kept, xml=merged.rendered.xml
+                        )
+                    return await _write(
+                        db, who, rest, merged, client,
+                        kind="manual", message=message, request_id=request_id, once=once, merged=True,
+                    )  # fmt: skip
         except MovedError:
             attempt += 1
             continue
@@ -225,13 +237,15 @@ async def _write(
     message: str | None,
     request_id: str | None,
     once: Once | None,
+    merged: bool = False,
 ) -> Saved:
     """One short transaction: update, version, audit, outbox, and the news for open rooms."""
     assert edited.update is not None
     rendered = edited.rendered
     number, seq, epoch = rest.head.version + 1, rest.stored.seq + 1, rest.stored.epoch
     text = edited.verbatim if edited.exact else rendered.xml
-    saved = Saved(number, unchanged=False, repairs=rendered.repairs, xml=None if edited.exact else rendered.xml)
+    shown = None if edited.exact else rendered.xml
+    saved = Saved(number, unchanged=False, merged=merged, kept=edited.kept, repairs=rendered.repairs, xml=shown)
     async with unmoved(db, who, rest) as conn:
         if once is not None:
             await once.enter(conn)
@@ -248,6 +262,18 @@ async def _write(
         action = "diagram.restore" if kind == "restore" else "diagram.save"
         await checkpoint.account(conn, who, action, number, kind, rendered, request_id)
     return saved
+
+
+async def _merged(
+    db: Database, workshop: Workshop, who: Who, rest: Rest, base: int, xml: bytes, charset: str | None, client: int
+) -> Edited | None:
+    """The text carried over to the live document; None when both sides changed the same, or its base is not kept."""
+    async with checkpoint.reading(db, who, rest.held) as conn:
+        before = await versions.base_text(conn, who.org_id, who.diagram_id, base) if base else None
+    if before is None:
+        return None
+    found = await workshop.do(diagram.merge, rest.stored.updates, before, xml, charset, client)
+    return found if isinstance(found, Edited) else None
 
 
 async def _conflict(db: Database, workshop: Workshop, who: Who, rest: Rest, base: int, xml: bytes) -> VersionConflict:

@@ -7,11 +7,12 @@ Called by collab/save.py, checkpoint.py, fold.py and by the command line.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from collab.bpmn import diff, document, grammar, imports, repair, schema, summary, svg, xml
+from collab.bpmn import merge as merging
 from collab.bpmn.diff import Difference
 from collab.bpmn.errors import MalformedError
 from collab.bpmn.records import Change, Value
@@ -51,6 +52,14 @@ class Edited:
     rendered: Rendered
     verbatim: bytes
     exact: bool  # the document now shows exactly the text that was sent
+    kept: list[dict[str, str]] = field(default_factory=list)  # what the text lacks because its tool drops it
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Where a text and what its base has become both changed the same: element, property, base, yours, theirs."""
+
+    both: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,24 @@ def edit_towards(updates: Sequence[bytes], data: bytes, charset: str | None, cli
     shown = xml.write(repair.tree(after))
     exact = shown == xml.write(tree)
     return Edited(doc.get_update(before), _rendered(after), _verbatim(data, charset, tree), exact=exact)
+
+
+def merge(updates: Sequence[bytes], base: bytes, data: bytes, charset: str | None, client_id: int) -> Edited | Clash:
+    """A text that is based on an older one, carried over to this document; or where both changed the same."""
+    tree = _bpmn(data, charset)
+    doc = document.load(updates, client_id)
+    live = document.read(doc)
+    seen = repair.view(live)
+    ancestor, yours, theirs = (imports.from_tree(one) for one in (xml.parse(base), tree, repair.tree(seen)))
+    found = merging.merge(ancestor, yours, theirs, live, client_id)
+    if found.conflicts:
+        return Clash([asdict(one) for one in found.conflicts])
+    before = doc.get_state()
+    if not document.write(doc, found.changes):
+        return Edited(None, _rendered(seen), _verbatim(data, charset, tree), exact=False, kept=found.kept)
+    after = _bless(doc, seen)
+    verbatim = _verbatim(data, charset, tree)
+    return Edited(doc.get_update(before), _rendered(after), verbatim, exact=False, kept=found.kept)
 
 
 def _bless(doc: document.Shared, seen: repair.View) -> repair.View:
@@ -212,21 +239,13 @@ def _rendered(seen: repair.View) -> Rendered:
 
 def conflict(base: bytes, yours: bytes, theirs: bytes) -> dict[str, Any]:
     """What two texts changed in a common base, and where both changed the same thing to different values."""
-    mine = {(d.element, d.property): d for d in differences(base, yours)}
-    others = {(d.element, d.property): d for d in differences(base, theirs)}
-    both = [
-        {"element": key[0], "property": key[1], "base": d.base, "yours": d.value, "theirs": others[key].value}
-        for key, d in mine.items()
-        if key in others and others[key].value != d.value
-    ]
-    gone = {d.element for d in others.values() if d.property == "element" and d.value is None}
-    gone |= {d.element for d in mine.values() if d.property == "element" and d.value is None}
-    crossing = any(d.element in gone and d.property != "element" for d in (*mine.values(), *others.values()))
+    ancestor, mine, others = (imports.from_tree(xml.parse(one)) for one in (base, yours, theirs))
+    both = merging.merge(ancestor, mine, others, others, 1).conflicts
     return {
-        "auto_mergeable": not both and not crossing,
-        "yours": [_told(d) for d in mine.values()],
-        "theirs": [_told(d) for d in others.values()],
-        "both": both,
+        "auto_mergeable": not both,
+        "yours": [_told(d) for d in differences(base, yours)],
+        "theirs": [_told(d) for d in differences(base, theirs)],
+        "both": [asdict(one) for one in both],
     }
 
 

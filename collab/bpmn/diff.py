@@ -36,7 +36,6 @@ class Edit:
     def __init__(self, base: Snapshot, text: Snapshot) -> None:
         self.base, self.text = base, text
         self._to_base = match(base, text)
-        self._kept = set(self._to_base.values())
 
     @classmethod
     def of(cls, base: Tree, text: Tree) -> "Edit":
@@ -51,7 +50,8 @@ class Edit:
     @property
     def removed(self) -> list[str]:
         """Keys of the base that the text does not have."""
-        return [key for key in self.base.nodes if key not in self._kept]
+        kept = set(self._to_base.values())
+        return [key for key in self.base.nodes if key not in kept]
 
     def differences(self) -> list[Difference]:
         """By element id (or key, where there is none) and property as written."""

@@ -6,6 +6,7 @@ diff.py. Both sides are snapshots as the import makes them.
 
 from collections.abc import Callable, Iterator
 
+from collab.bpmn.imports import kind_of
 from collab.bpmn.records import Record, Snapshot, Value
 
 Children = dict[str, list[str]]
@@ -85,13 +86,14 @@ class _Seals:
     """What a node and all below it say, as one hash; places and references left out."""
 
     def __init__(self, snapshot: Snapshot, children: Children) -> None:
-        self._nodes = snapshot.nodes
+        self._snapshot, self._nodes = snapshot, snapshot.nodes
         self._children = children
         self._known: dict[str, int] = {}
 
     def name(self, key: str) -> object:
-        """What two nodes must share to be the same one with other content."""
-        return (self._nodes[key].get("t"), self._nodes[key].get("@id"))
+        """What two nodes must share to be the same one with other content; another prefix makes no other thing."""
+        kind = kind_of(self._snapshot, key)
+        return (kind or self._nodes[key].get("t"), self._nodes[key].get("@id"))
 
     def of(self, key: str) -> int:
         """Equal for equal content."""

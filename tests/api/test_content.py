@@ -149,3 +149,38 @@ def test_restore_and_versions(ann: Client) -> None:
     assert [v["version"] for v in items["items"]] == [3, 2]
     rest = ann.http.get(f"/diagrams/{diagram}/versions", params={"limit": 2, "cursor": items["next_cursor"]}).json()
     assert ([v["version"] for v in rest["items"]], rest["next_cursor"]) == ([1], None)
+
+
+def test_a_stale_save_merges_by_itself_unless_both_changed_the_same(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    assert put(ann, diagram, renamed(b"Theirs"), If_Match='"v1"').json()["version"] == 2
+    other = TEXT.replace(b'id="Lane_1" name="First"', b'id="Lane_1" name="Mine"')
+    url = f"/diagrams/{diagram}/content?base_version=1&on_conflict=merge"
+    merged = ann.http.put(url, content=other, headers={**XML, "Idempotency-Key": "once"})
+    assert merged.status_code == 200, merged.text
+    told = merged.json()
+    assert (told["version"], told["merged"], told["unchanged"], told["kept"]) == (3, True, False, [])
+    text = ann.http.get(f"/diagrams/{diagram}/content").content
+    assert text == told["bpmn_xml"].encode()
+    assert b'name="Theirs"' in text
+    assert b'id="Lane_1" name="Mine"' in text
+    again = ann.http.put(url, content=other, headers={**XML, "Idempotency-Key": "once"})
+    assert (again.headers["idempotent-replayed"], again.json()) == ("true", told)
+
+    # the same thing on both sides: refused with the three values, nothing written
+    rival = ann.http.put(
+        f"/diagrams/{diagram}/content",
+        json={"bpmn_xml": renamed(b"Rival").decode(), "base_version": 1, "on_conflict": "merge"},
+    )
+    assert (rival.status_code, rival.json()["current_version"]) == (409, 3)
+    conflict = rival.json()["conflict"]
+    assert conflict["both"] == [
+        {"element": "Task_1", "property": "name", "base": "Do", "yours": "Rival", "theirs": "Theirs"}
+    ]
+    assert not conflict["auto_mergeable"]
+    assert ann.http.get(f"/diagrams/{diagram}").json()["version"] == 3
+
+    # without being asked nothing is merged, but it is said that it could be
+    stale = ann.http.put(f"/diagrams/{diagram}/content?base_version=1", content=other + b"\n", headers=XML)
+    assert stale.status_code == 409
+    assert (stale.json()["conflict"]["auto_mergeable"], stale.json()["conflict"]["both"]) == (True, [])
