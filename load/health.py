@@ -34,6 +34,7 @@ EDITORS: Final = 4
 RATE: Final = 50.0
 PROBES_PER_S: Final = 20
 WARM_UP_S: Final = 3.0
+AFTERWARDS_S: Final = 5.0
 WORDS: Final = 100  # a task, so that the file has 5 MB
 
 
@@ -109,7 +110,6 @@ def traffic(url: str, token: str, busy: list[str], seconds: float) -> dict[str, 
             timed("export BPMN of it", "GET", f"{path}/content")
             timed("export SVG of it", "GET", f"{path}/export?format=svg")
             changed = large.replace(b'name="step 7"', b'name="another"')
-            _join(url, token, made.json()["id"], taken)
             timed("save it", "PUT", f"{path}/content?base_version=1", content=changed)
             for diagram in busy:
                 timed("live text of a busy room", "GET", f"/diagrams/{diagram}/content?version=live")
@@ -117,12 +117,16 @@ def traffic(url: str, token: str, busy: list[str], seconds: float) -> dict[str, 
     return taken
 
 
-def _join(url: str, token: str, diagram: str, taken: dict[str, list[float]]) -> None:
-    """Somebody opens the large diagram in the editor."""
-    began = time.perf_counter()
-    with joined(f"ws{url[4:]}/collab", token, diagram):
-        pass
-    taken.setdefault("open it over WebSocket", []).append(time.perf_counter() - began)
+def opening(url: str, token: str) -> list[float]:
+    """Opens each large diagram in the editor, one a second; seconds of each."""
+    taken = []
+    found = httpx.get(f"{url}/api/v1/diagrams?q=Large", headers={"Authorization": f"Bearer {token}"})
+    for diagram in found.raise_for_status().json()["items"]:
+        time.sleep(1)
+        began = time.perf_counter()
+        with joined(f"ws{url[4:]}/collab", token, diagram["id"]):
+            taken.append(time.perf_counter() - began)
+    return taken
 
 
 def run(seconds: float) -> bool:
@@ -143,9 +147,15 @@ def run(seconds: float) -> bool:
             before = cpu_seconds(server.process.pid)
             probing = pool.submit(probe, server.port, idle_port, seconds)
             taken = probing.result()
-            yardstick.terminate()
             used = {kind: value - before[kind] for kind, value in cpu_seconds(server.process.pid).items()}
-            return _told(taken, editing, working, used, seconds)
+            kept = _told(taken, editing, working, used, seconds)
+            probing = pool.submit(probe, server.port, idle_port, AFTERWARDS_S)
+            opened = pool.submit(opening, server.url, server.token).result()
+            rows = [[route, *milliseconds(values, 0.5, 1.0)] for route, values in probing.result().items()]
+            table(f"Afterwards, {len(opened)} diagrams of 5 MB are opened", ("route", "p50 ms", "max ms"), rows)
+            yardstick.terminate()
+    print(f"\nbudget (p99 under {BUDGET_S * 1000:.0f} ms while two rooms are busy): {'kept' if kept else 'NOT KEPT'}")
+    return kept
 
 
 def _told(
@@ -174,5 +184,4 @@ def _told(
     )
     kept = all(percentile(taken[route], 0.99) < BUDGET_S for route in ROUTES)
     honest = written.unanswered == 0 and not written.lost
-    print(f"\nbudget (p99 under {BUDGET_S * 1000:.0f} ms): {'kept' if kept else 'NOT KEPT'}")
     return kept and honest
