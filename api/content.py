@@ -206,6 +206,7 @@ async def _save(call: Call, query: SaveQuery, body: Save | Xml) -> Answer:
             charset=charset,
             base=base.version or 0,
             base_seq=base.seq,
+            base_name=base.opaque,
             merging=on_conflict == "merge",
             message=message,
             request_id=call.request_id,
@@ -226,6 +227,7 @@ def _answer(saved: save.Saved) -> Answer:
         kept=list(saved.kept),
         repairs=list(saved.repairs),
         bpmn_xml=saved.xml.decode() if saved.xml is not None else None,
+        next_base=saved.next_base,
     )
     return Answer(shape, etag=etag, free=saved.unchanged)
 

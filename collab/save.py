@@ -6,7 +6,7 @@ so nothing is overwritten because a timer had not run yet.
 """
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,9 @@ from collab.bpmn import diagram
 from collab.bpmn.diagram import Edited
 from collab.checkpoint import MovedError, Rest, Who, at_rest, unmoved
 from collab.workshop import Workshop
-from storage import audit, diagrams, notices, outbox, updates, versions
+from storage import audit, bases, diagrams, notices, outbox, updates, versions
 from storage.access import Grant
+from storage.bases import Base
 from storage.database import Database
 from storage.idempotency import Once
 from storage.updates import Append, UpdateLog
@@ -43,6 +44,7 @@ class Saved:
     kept: list[Any] = field(default_factory=list)
     repairs: list[dict[str, Any]] = field(default_factory=list)
     xml: bytes | None = None
+    next_base: str | None = None  # the name of the text that was sent, where another was stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +141,21 @@ async def save(
     charset: str | None = None,
     base: int,
     base_seq: int | None = None,
+    base_name: str | None = None,
     merging: bool = False,
     message: str | None = None,
     request_id: str | None = None,
     once: Once | None = None,
 ) -> Saved:
     """A text on top of the version it is based on; `merging`: also when that is not the head any more, unless both sides
-    changed the same. Raises VersionConflict and the errors of collab.bpmn.errors."""
+    changed the same. `base_name`: based on a text that was sent, not on what was made of it (storage/bases.py).
+
+    Raises VersionConflict and the errors of collab.bpmn.errors.
+    """
     who = Who(grant.org_id, grant.diagram_id, grant.user_id)
+    sent = await _sent(db, who, base_name) if base_name is not None else None
+    if sent is not None:
+        base = sent.version
     attempt, versioned = 0, False
     while True:
         try:
@@ -159,18 +168,18 @@ async def save(
                 )
                 if rest.fresh and edited.update is None:
                     return Saved(head.version, unchanged=True)
-                if rest.fresh and current:
+                if rest.fresh and current and sent is None:
                     return await _write(
                         db, who, rest, edited, client, kind="manual", message=message, request_id=request_id, once=once
                     )
                 if rest.fresh or (versioned and not current):
-                    merged = await _merged(db, workshop, who, rest, base, xml, charset, client) if merging else None
+                    merged, ancestor = None, await _ancestor(db, who, rest, base, sent)
+                    if ancestor is not None and (merging or (current and sent is not None)):
+                        merged = await _merged(workshop, rest, ancestor, xml, charset, client)
                     if merged is None:
-                        raise await _conflict(db, workshop, who, rest, base, xml)
+                        raise await _conflict(db, workshop, who, rest, base, ancestor, xml)
                     if merged.update is None:
-                        return Saved(
-                            head.version, unchanged=True, merged=True, kept=merged.kept, xml=merged.rendered.xml
-                        )
+                        return await _nothing_new(db, who, rest, merged)
                     return await _write(
                         db, who, rest, merged, client,
                         kind="manual", message=message, request_id=request_id, once=once, merged=True,
@@ -244,8 +253,7 @@ async def _write(
     rendered = edited.rendered
     number, seq, epoch = rest.head.version + 1, rest.stored.seq + 1, rest.stored.epoch
     text = edited.verbatim if edited.exact else rendered.xml
-    shown = None if edited.exact else rendered.xml
-    saved = Saved(number, unchanged=False, merged=merged, kept=edited.kept, repairs=rendered.repairs, xml=shown)
+    saved = Saved(number, unchanged=False, merged=merged, kept=edited.kept, repairs=rendered.repairs)
     async with unmoved(db, who, rest) as conn:
         if once is not None:
             await once.enter(conn)
@@ -255,6 +263,9 @@ async def _write(
             conn, who, rendered, text, number, epoch, seq,
             kind=kind, message=message, authors=[who.user_id] if who.user_id else [],
         )  # fmt: skip
+        if not edited.exact and kind == "manual":
+            name = await bases.add(conn, who.org_id, who.diagram_id, Base(number, edited.verbatim))
+            saved = replace(saved, xml=rendered.xml, next_base=name)
         await notices.notify(conn, {"event": "log", "org": str(who.org_id), "diagram": str(who.diagram_id), "seq": seq})
         await checkpoint.tell(conn, who, number, kind, request_id)
         if once is not None:
@@ -264,21 +275,40 @@ async def _write(
     return saved
 
 
-async def _merged(
-    db: Database, workshop: Workshop, who: Who, rest: Rest, base: int, xml: bytes, charset: str | None, client: int
-) -> Edited | None:
-    """The text carried over to the live document; None when both sides changed the same, or its base is not kept."""
+async def _sent(db: Database, who: Who, name: str) -> Base | None:
+    async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
+        return await bases.find(conn, who.org_id, who.diagram_id, name)
+
+
+async def _ancestor(db: Database, who: Who, rest: Rest, base: int, sent: Base | None) -> bytes | None:
+    """The text that a save is based on; None when it is not kept."""
+    if sent is not None or not base:
+        return sent.xml if sent is not None else None
     async with checkpoint.reading(db, who, rest.held) as conn:
-        before = await versions.base_text(conn, who.org_id, who.diagram_id, base) if base else None
-    if before is None:
-        return None
-    found = await workshop.do(diagram.merge, rest.stored.updates, before, xml, charset, client)
+        return await versions.base_text(conn, who.org_id, who.diagram_id, base)
+
+
+async def _merged(
+    workshop: Workshop, rest: Rest, ancestor: bytes, xml: bytes, charset: str | None, client: int
+) -> Edited | None:
+    """The text carried over to the live document; None when both sides changed the same."""
+    found = await workshop.do(diagram.merge, rest.stored.updates, ancestor, xml, charset, client)
     return found if isinstance(found, Edited) else None
 
 
-async def _conflict(db: Database, workshop: Workshop, who: Who, rest: Rest, base: int, xml: bytes) -> VersionConflict:
+async def _nothing_new(db: Database, who: Who, rest: Rest, merged: Edited) -> Saved:
+    """All that the text changed is there already; but the text is not what is stored."""
+    async with db.transaction(user=who.user_id, org=who.org_id) as conn:
+        name = await bases.add(conn, who.org_id, who.diagram_id, Base(rest.head.version, merged.verbatim))
+    return Saved(
+        rest.head.version, unchanged=True, merged=True, kept=merged.kept, xml=merged.rendered.xml, next_base=name
+    )
+
+
+async def _conflict(
+    db: Database, workshop: Workshop, who: Who, rest: Rest, base: int, before: bytes | None, xml: bytes
+) -> VersionConflict:
     async with checkpoint.reading(db, who, rest.held) as conn:
-        before = await versions.base_text(conn, who.org_id, who.diagram_id, base) if base else None
         current = await versions.base_text(conn, who.org_id, who.diagram_id, rest.head.version)
     # Without the text it is based on nobody can say who changed what, and nothing can be merged.
     conflict: dict[str, Any] = {"auto_mergeable": False, "yours": [], "theirs": [], "both": []}

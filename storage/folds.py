@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit, epochs, jsonb, outbox
+from storage import audit, bases, epochs, jsonb, outbox
 from storage.database import Connection
 
 
@@ -191,6 +191,7 @@ async def forget(conn: Connection, org_id: UUID) -> None:
         {"org": org_id},
     )
     await epochs.forget(conn, org_id)
+    await bases.forget(conn, org_id)
     purged = await conn.execute(
         text("DELETE FROM colane.diagrams WHERE org_id = :org AND purge_at < now() RETURNING id"), {"org": org_id}
     )

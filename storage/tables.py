@@ -40,6 +40,7 @@ TABLES: Final[dict[str, Kind]] = {
     "writers": Kind.TENANT,
     "element_changes": Kind.TENANT,
     "versions": Kind.TENANT,
+    "bases": Kind.TENANT,
     "tickets": Kind.TENANT,
     "audit": Kind.TENANT,
     "audit_heads": Kind.TENANT,

@@ -184,3 +184,32 @@ def test_a_stale_save_merges_by_itself_unless_both_changed_the_same(ann: Client)
     stale = ann.http.put(f"/diagrams/{diagram}/content?base_version=1", content=other + b"\n", headers=XML)
     assert stale.status_code == 409
     assert (stale.json()["conflict"]["auto_mergeable"], stale.json()["conflict"]["both"]) == (True, [])
+
+
+def test_who_keeps_their_own_text_names_it_as_their_next_base(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    lane = (b'id="Lane_1" name="First"', b'id="Lane_1" name="Mine"')
+    assert put(ann, diagram, renamed(b"Theirs"), If_Match='"v1"').status_code == 200
+    mine = TEXT.replace(*lane)
+    merge = f"/diagrams/{diagram}/content?on_conflict=merge&base_version="
+    first = ann.http.put(merge + "1", content=mine, headers=XML).json()
+    assert (first["version"], first["merged"]) == (3, True)
+
+    # I go on with my own text, which never had "Theirs": named as the base, it takes nothing back
+    more = mine.replace(b'id="Lane_2" name="Second"', b'id="Lane_2" name="Also mine"')
+    url = f"/diagrams/{diagram}/content?base_version={first['next_base']}"
+    second = ann.http.put(url, content=more, headers=XML)
+    assert second.status_code == 200, second.text
+    told = second.json()
+    assert (told["version"], told["merged"]) == (4, True)
+    for part in (b'name="Theirs"', b'name="Mine"', b'name="Also mine"'):
+        assert part in told["bpmn_xml"].encode()
+
+    # the head has moved since: the first name is as stale as any base, and merges when asked to
+    third = mine.replace(b"Two lines,", b"Three lines,")
+    assert ann.http.put(url, content=third, headers=XML).status_code == 409
+    merged = ann.http.put(f"{merge}{first['next_base']}", content=third, headers=XML).json()
+    assert (merged["version"], merged["merged"]) == (5, True)
+    assert "Also mine" in merged["bpmn_xml"]
+    unknown = ann.http.put(f"/diagrams/{diagram}/content?base_version=b9.nothing", content=third, headers=XML)
+    assert (unknown.status_code, unknown.json()["code"]) == (409, "version_conflict")

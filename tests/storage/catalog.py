@@ -50,7 +50,8 @@ CHANGES: dict[str, dict[str, set[str]]] = {
     },
     "colane_worker": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "tickets", "diagrams", "diagram_heads",
-                   "updates", "pending_updates", "snapshots", "writers", "element_changes", "versions", "outbox", "leases"},
+                   "updates", "pending_updates", "snapshots", "writers", "element_changes", "versions", "bases", "outbox",
+                   "leases"},
         "UPDATE": {"diagrams", "diagram_heads", "epochs", "pending_updates", "snapshots", "outbox", "leases", "audit_heads"},
     },
 }  # fmt: skip
