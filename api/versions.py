@@ -1,9 +1,7 @@
 """The versions of a diagram: list, read, make one from the live state, name and pin, restore, compare two."""
 
 from datetime import datetime
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from api.answers import Answer, dumps, weak_etag
 from api.call import Call
@@ -197,25 +195,3 @@ async def restore_version(call: Call) -> Answer:
 def _restored(saved: save.Saved) -> Answer:
     etag = f'"v{saved.version}"'
     return Answer(Restored(version=saved.version, etag=etag, unchanged=saved.unchanged), etag=etag)
-
-
-class DiffQuery(Model):
-    from_version: Annotated[int, Field(alias="from", ge=1, le=999_999_999)]
-    to_version: Annotated[int | None, Field(alias="to", ge=1, le=999_999_999)] = None
-
-
-class DiffEntry(Model):
-    element: str | None
-    type: str
-    name: str | None = None
-    properties: list[dict[str, Any]] = []
-
-
-class Diff(Model):
-    from_version: int
-    to_version: int
-    added: list[DiffEntry]
-    removed: list[DiffEntry]
-    changed: list[DiffEntry]
-    moved: list[DiffEntry]
-    layout_only: list[DiffEntry]

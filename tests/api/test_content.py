@@ -213,3 +213,21 @@ def test_who_keeps_their_own_text_names_it_as_their_next_base(ann: Client) -> No
     assert "Also mine" in merged["bpmn_xml"]
     unknown = ann.http.put(f"/diagrams/{diagram}/content?base_version=b9.nothing", content=third, headers=XML)
     assert (unknown.status_code, unknown.json()["code"]) == (409, "version_conflict")
+
+
+def test_the_difference_of_two_versions_is_told_by_element(ann: Client) -> None:
+    diagram = ann.diagram(TEXT)
+    second = renamed(b"Done").replace(b'<dc:Bounds x="250" y="138"', b'<dc:Bounds x="250" y="150"')
+    second = second.replace(b'<bpmn:task id="Paper"', b'<bpmn:manualTask id="Paper"')
+    assert put(ann, diagram, second, If_Match='"v1"').status_code == 200
+    url = f"/diagrams/{diagram}/diff"
+    told = ann.http.get(url, params={"from": "1"}).json()
+    assert (told["from_version"], told["to_version"], told["added"], told["removed"]) == ("1", "2", [], [])
+    (task,) = told["changed"]
+    assert (task["element"], task["name"]) == ("Task_1", "Done")
+    assert task["properties"] == [{"property": "name", "base": "Do", "value": "Done"}]
+    assert ann.http.get(url, params={"from": "2", "to": "live"}).json()["changed"] == []
+    back = ann.http.get(url, params={"from": "2", "to": "1"}).json()
+    assert back["changed"][0]["properties"] == [{"property": "name", "base": "Done", "value": "Do"}]
+    for bad in ({"from": "0"}, {"from": "live", "to": "9"}, {"from": "x"}, {}):
+        assert ann.http.get(url, params=bad).status_code == 400, bad
