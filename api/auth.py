@@ -147,7 +147,8 @@ async def signin_link(call: Call) -> Answer:
         return Answer(status=303, headers={"Location": "/"})
     user_id = await people.redeem_signin_link(call.resources.db, call.request.path_params["secret"])
     if user_id is None:
-        raise Problem("not_found", "This link was used before or is too old. Start the server again for a new one.")
+        # A person reads this in a browser: the page says it, or shows the list to somebody who is signed in already.
+        return Answer(status=303, headers={"Location": "/?link=used"})
     redirect = RedirectResponse("/", 303)
     return Answer(
         status=303,

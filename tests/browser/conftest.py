@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -12,7 +11,6 @@ from tests.browser.pages import Person
 from tests.serving import Served, served
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PASSWORD = "correct horse battery"
 
 
 # For this folder alone: while Playwright runs, its loop counts as running, and no other test could start one.
@@ -40,20 +38,9 @@ def person(browser: Browser, server: Served) -> Iterator[Callable[..., Person]]:
     here: list[Person] = []
 
     def arrive(name: str, diagram: str | None = None, role: str = "editor") -> Person:
-        email = f"{name.lower()}-{os.urandom(4).hex()}@example.org"
-        with httpx.Client(base_url=f"{server.url}/api/v1") as client:
-            made = client.post("/auth/register", json={"email": email, "password": PASSWORD, "name": name})
-            assert made.status_code == 201, made.text
-            signed_in = client.post("/auth/login", json={"email": email, "password": PASSWORD})
-            assert signed_in.status_code == 200, signed_in.text
-            cookie = signed_in.cookies["colane_session"]
-        if diagram is not None:
-            with server.http() as owner:
-                added = owner.put(f"/diagrams/{diagram}/members", json={"email": email, "role": role})
-                assert added.status_code in (200, 201), added.text
-        guest = Person.arrive(browser, server, cookie, email)
+        guest = Person.signed_up(browser, server, name, diagram, role)
         here.append(guest)
-        return guest.open(diagram) if diagram is not None else guest
+        return guest
 
     yield arrive
     for guest in here:

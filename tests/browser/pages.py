@@ -4,15 +4,18 @@ Works on bpmn-js's own markup (`data-element-id`, palette and context pad action
 """
 
 import base64
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Self
 
+import httpx
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FloatRect, Locator, Page, Request, expect
 
 from tests.serving import Served
 
 OPEN_TIMEOUT_MS = 20_000
+PASSWORD = "correct horse battery"
 
 # A point of the canvas where nothing is drawn and nothing floats, as far to the right as there is one.
 EMPTY_POINT = """() => {
@@ -65,7 +68,7 @@ DROP = """([name, content]) => {
 
 @dataclass
 class Person:
-    """One signed-in browser context with one page, and every error its console or the network ever showed."""
+    """One browser context, signed in unless it came without a cookie, with one page, and every error its console or the network ever showed."""
 
     server: Served
     context: BrowserContext
@@ -74,15 +77,35 @@ class Person:
     errors: list[str] = field(default_factory=list)
 
     @classmethod
-    def arrive(cls, browser: Browser, server: Served, cookie: str, email: str = "") -> Self:
+    def arrive(cls, browser: Browser, server: Served, cookie: str | None = None, email: str = "") -> Self:
         context = browser.new_context(viewport={"width": 1400, "height": 900})
-        context.add_cookies([{"name": "colane_session", "value": cookie, "url": server.url}])
+        if cookie is not None:
+            context.add_cookies([{"name": "colane_session", "value": cookie, "url": server.url}])
         page = context.new_page()
         person = cls(server, context, page, email)
         page.on("console", person._console)
         page.on("pageerror", lambda error: person.errors.append(f"uncaught: {error}"))
         page.on("requestfailed", person._failed)
         return person
+
+    @classmethod
+    def signed_up(
+        cls, browser: Browser, server: Served, name: str, diagram: str | None = None, role: str = "editor"
+    ) -> Self:
+        """Somebody new, signed in; with a diagram of the demo owner's, given a role on it and looking at it."""
+        email = f"{name.lower()}-{os.urandom(4).hex()}@example.org"
+        with httpx.Client(base_url=f"{server.url}/api/v1") as client:
+            made = client.post("/auth/register", json={"email": email, "password": PASSWORD, "name": name})
+            assert made.status_code == 201, made.text
+            signed_in = client.post("/auth/login", json={"email": email, "password": PASSWORD})
+            assert signed_in.status_code == 200, signed_in.text
+            cookie = signed_in.cookies["colane_session"]
+        if diagram is not None:
+            with server.http() as owner:
+                added = owner.put(f"/diagrams/{diagram}/members", json={"email": email, "role": role})
+                assert added.status_code in (200, 201), added.text
+        guest = cls.arrive(browser, server, cookie, email)
+        return guest.open(diagram) if diagram is not None else guest
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -143,7 +166,7 @@ class Person:
     def light(self, *states: str) -> None:
         """Waits until the save light shows one of these."""
         expect(self.page.locator(", ".join(f".light[data-light={state}]" for state in states))).to_be_visible(
-            timeout=OPEN_TIMEOUT_MS
+            timeout=2 * OPEN_TIMEOUT_MS
         )
 
     # -- the list ------------------------------------------------------------------------------------------------

@@ -123,6 +123,14 @@ def test_a_viewer_sees_edits_and_cannot_make_any(server: Served, person: Arrive)
     diagram = server.create(XML, "Viewer")
     ann, eve = person("Ann", diagram), person("Eve", diagram, role="viewer")
     assert eve.page.locator(".djs-palette .entry").count() == 0
+    expect(eve.page.get_by_text("View only")).to_be_visible()
+    place = eve.centre(TASK)
+    eve.page.mouse.click(*place)
+    eve.page.keyboard.press("Delete")
+    eve.page.mouse.dblclick(*place)
+    expect(eve.page.locator(".djs-direct-editing-content, .djs-context-pad .entry")).to_have_count(0)
     ann.rename(TASK, "Seen by Eve")
     eventually("Eve reads it", lambda: eve.label(TASK) == "Seen by Eve")
+    ann.light("saved")
+    assert set(changed(XML, server.content(diagram, "live"))) == {TASK}
     assert eve.errors == []

@@ -38,6 +38,24 @@ const QUIET = {
   adaptiveLabelPositioningBehavior: ["type", SteadyLabels],
 };
 
+const EDGE = 16;
+const PALETTE = 80;
+
+/** The whole diagram, no larger than it is, in the middle of what the palette leaves free. */
+function fit(canvas: Canvas, left: number): void {
+  const { inner, outer } = canvas.viewbox();
+  const width = outer.width - left - EDGE;
+  const height = outer.height - 2 * EDGE;
+  if (width <= 0 || height <= 0) return;
+  const scale = Math.min(1, width / inner.width, height / inner.height);
+  canvas.viewbox({
+    x: inner.x - (left + (width - inner.width * scale) / 2) / scale,
+    y: inner.y - (EDGE + (height - inner.height * scale) / 2) / scale,
+    width: outer.width / scale,
+    height: outer.height / scale,
+  });
+}
+
 export async function openEditor(options: EditorOptions): Promise<Editor> {
   const { container, readonly } = options;
   const viewer = (
@@ -52,7 +70,8 @@ export async function openEditor(options: EditorOptions): Promise<Editor> {
   });
   await session.open();
   const canvas = viewer.get<Canvas>("canvas");
-  canvas.zoom("fit-viewport", "auto");
+  const margin = readonly ? EDGE : PALETTE;
+  fit(canvas, margin);
   const presence = new Presence(viewer, options.awareness);
   const select = (id: string): void => {
     const element = viewer.get<Registry>("elementRegistry").get(id);
@@ -71,7 +90,7 @@ export async function openEditor(options: EditorOptions): Promise<Editor> {
     select,
     undo: () => viewer.get<OwnStack | null>("commandStack", false)?.undo(),
     redo: () => viewer.get<OwnStack | null>("commandStack", false)?.redo(),
-    zoomToFit: () => void canvas.zoom("fit-viewport", "auto"),
+    zoomToFit: () => fit(canvas, margin),
     exportSvg: async () => (await viewer.saveSVG()).svg,
     exportXml: async () => (await viewer.saveXML({ format: true })).xml ?? "",
     onMessage(listener) {

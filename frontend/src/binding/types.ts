@@ -103,7 +103,7 @@ export interface Canvas {
   setRootElement(root: Element): void;
   getContainer(): HTMLElement;
   getLayer(name: string, index?: number): SVGElement;
-  viewbox(): Box & { scale: number };
+  viewbox(): Box & { scale: number; inner: Box; outer: { width: number; height: number } };
   viewbox(box: Box): void;
   zoom(level: string | number, center?: unknown): number;
   scrollToElement(element: Element): void;

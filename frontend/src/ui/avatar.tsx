@@ -23,13 +23,11 @@ export function inkOn(color: string): "dark" | "light" {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.22 ? "dark" : "light";
 }
 
-const palette = ["#4f46e5", "#0e7490", "#b45309", "#be185d", "#15803d", "#7c3aed", "#b91c1c", "#1d4ed8"];
+const palette = ["#c2410c", "#0f766e", "#6d28d9", "#be185d", "#1d4ed8", "#4d7c0f", "#a16207", "#0e7490"];
 
-/** For people whose colour we were not told: always the same one for the same id. */
+/** For people whose colour we were not told: the one the server gives to this id (the id's last digit says it, of eight). */
 export function colorOf(id: string): string {
-  let sum = 0;
-  for (const letter of id) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) >>> 0;
-  return palette[sum % palette.length] ?? "#4f46e5";
+  return palette[Number.parseInt(id.slice(-1), 16) % palette.length] ?? "#1d4ed8";
 }
 
 export function Avatar({ face, title, small }: { face: Face; title?: string; small?: boolean }) {

@@ -7,7 +7,7 @@ function EmptyPicture() {
   return (
     <svg class="blank-picture" viewBox="0 0 240 120" aria-hidden="true" focusable="false">
       <circle cx="28" cy="60" r="14" />
-      <path d="M42 60h26M132 60h22M182 46V28h20M182 74v18h20" />
+      <path fill="none" d="M42 60h26M132 60h22M182 46V28h20M182 74v18h20" />
       <rect x="68" y="38" width="64" height="44" rx="10" />
       <path d="m168 44 16 16-16 16-16-16Z" />
       <circle cx="216" cy="28" r="13" class="thick" />

@@ -138,6 +138,8 @@ export function ListPage() {
   useEffect(() => {
     document.title = `${words.list.title} · ${words.product}`;
     void refresh();
+    // A spent sign-in link leads here too; to somebody who is signed in that is nothing to speak of.
+    if (new URLSearchParams(location.search).has("link")) history.replaceState(null, "", "/");
     const look = (): void => {
       if (document.visibilityState === "visible") void refresh();
     };

@@ -6,6 +6,9 @@ import { plain } from "./problems.ts";
 import { loadMe } from "./session.ts";
 import { words } from "./words.ts";
 
+/** Somebody opened a one-time sign-in link that is spent. */
+const linkUsed = new URLSearchParams(location.search).get("link") === "used";
+
 type Mode = "signIn" | "register";
 
 function Password({ fresh, value, set }: { fresh: boolean; value: string; set: (value: string) => void }) {
@@ -134,6 +137,11 @@ export function SignIn() {
         <div class="sign-in-card">
           <h1 ref={heading}>{texts.title}</h1>
           <p class="lead">{texts.lead}</p>
+          {linkUsed && (
+            <p class="sign-in-note" role="status">
+              {words.signIn.linkUsed}
+            </p>
+          )}
           <Form key={mode} mode={mode} />
           <p class="sign-in-other">
             {texts.other}{" "}

@@ -8,6 +8,7 @@ export const words = {
   signIn: {
     title: "Welcome back",
     lead: "Sign in to see your diagrams.",
+    linkUsed: "This sign-in link was used before or is too old. Sign in here, or start the server again for a new link.",
     button: "Sign in",
     other: "New here?",
     otherButton: "Create an account",
