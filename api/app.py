@@ -29,6 +29,7 @@ from api import (
     replay,
     tickets,
     tokens,
+    validation,
     versions,
 )
 from api.answers import JSON, dumps
@@ -83,6 +84,8 @@ TABLE: tuple[Declared, ...] = (
     _v1("GET", "/diagrams/{diagram_id}/members", members.list_members),
     _v1("PUT", "/diagrams/{diagram_id}/members", members.put_member),
     _v1("DELETE", "/diagrams/{diagram_id}/members/{user_id}", members.remove_member),
+    _v1("POST", "/validate", validation.text),
+    _v1("POST", "/diagrams/{diagram_id}/validate", validation.diagram),
     _v1("GET", "/diagrams/{diagram_id}/diff", differences.difference),
     _v1("POST", "/diagrams/{diagram_id}/replay", replay.replay),
     _v1("GET", "/diagrams/{diagram_id}/elements/{element_id}/history", elements.history),

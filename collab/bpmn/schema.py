@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
 
@@ -23,6 +23,7 @@ class Problem:
 
     line: int
     text: str
+    element: str | None = None  # the nearest id
 
 
 @cache
@@ -44,8 +45,20 @@ def problems(xml: bytes) -> list[Problem]:
     schema = _schema()
     if schema.validate(document):
         return []
-    entries = islice(schema.error_log, MOST)  # type: ignore[call-overload]
-    return [Problem(entry.line, _plain(entry.message)) for entry in entries]
+    entries = list(islice(schema.error_log, MOST))  # type: ignore[call-overload]
+    ids = _ids(document, {entry.line for entry in entries})
+    return [Problem(entry.line, _plain(entry.message), ids.get(entry.line)) for entry in entries]
+
+
+def _ids(document: Any, lines: set[int]) -> dict[int, str]:
+    """The nearest id of the first element that begins on each of these lines."""
+    found: dict[int, str] = {}
+    for element in document.iter(etree.Element):
+        if element.sourceline in lines and element.sourceline not in found:
+            named = next((one.get("id") for one in (element, *element.iterancestors()) if one.get("id")), None)
+            if named is not None:
+                found[element.sourceline] = named
+    return found
 
 
 def _plain(message: str) -> str:

@@ -231,3 +231,15 @@ def test_the_difference_of_two_versions_is_told_by_element(ann: Client) -> None:
     assert back["changed"][0]["properties"] == [{"property": "name", "base": "Done", "value": "Do"}]
     for bad in ({"from": "0"}, {"from": "live", "to": "9"}, {"from": "x"}, {}):
         assert ann.http.get(url, params=bad).status_code == 400, bad
+
+
+def test_a_model_is_validated_and_never_refused_for_what_is_found(ann: Client) -> None:
+    bad = TEXT.replace(b'targetRef="Task_1"', b'targetRef="Nowhere"', 1)
+    found = ann.http.post("/validate", content=bad, headers=XML)
+    assert found.status_code == 200
+    assert not found.json()["valid"]
+    assert any(one["rule"] == "unresolved" for one in found.json()["problems"])
+    diagram = ann.diagram(bad)
+    assert ann.http.post(f"/diagrams/{diagram}/validate").json() == found.json()
+    assert ann.http.post("/validate", json={"bpmn_xml": TEXT.decode()}).json()["valid"]
+    assert ann.http.post("/validate", content=b"<", headers=XML).json()["code"] == "invalid_bpmn"
