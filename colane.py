@@ -6,9 +6,7 @@ sent away politely. Exit code 0 means that nothing acknowledged or handed in was
 """
 
 import asyncio
-import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
+from collab import cli
 from storage.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ WORKER_PAUSE_S: Final = 1.0
 READY_TIMEOUT_S: Final = 30.0
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-bpmn = typer.Typer(no_args_is_help=True, help="Work on BPMN files without a server.")
-app.add_typer(bpmn, name="bpmn")
+app.add_typer(cli.bpmn, name="bpmn")
 
 
 # -- serve ------------------------------------------------------------------------------------------------------------
@@ -322,34 +320,6 @@ def migrate() -> None:
     typer.echo(f"the database is at {newest()}")
 
 
-@bpmn.command()
-def roundtrip(
-    files: Annotated[list[Path], typer.Argument(help="XML files")],
-    out: Annotated[Path, typer.Option(help="folder for the results")],
-) -> None:
-    """Import each file into a document and export it again; one JSON line a file on stdout."""
-    from collab.bpmn import diagram  # noqa: PLC0415
-    from collab.bpmn.errors import BpmnError  # noqa: PLC0415
-
-    out.mkdir(parents=True, exist_ok=True)
-    failed = False
-    for path in files:
-        started = time.perf_counter()
-        line: dict[str, Any] = {"file": str(path), "ok": False, "error": None, "elements": 0, "update_bytes": 0}
-        try:
-            text, line["elements"], line["update_bytes"] = diagram.roundtrip(path.read_bytes())
-            (out / path.name).write_bytes(text)
-            line["ok"] = True
-        except BpmnError as error:
-            line["error"] = {"rule": error.rule, "message": error.message}
-        except OSError as error:
-            line["error"] = {"rule": "file", "message": str(error)}
-            failed = True
-        line["ms"] = round((time.perf_counter() - started) * 1000, 1)
-        typer.echo(json.dumps(line))
-    raise typer.Exit(1 if failed else 0)
-
-
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -359,5 +329,4 @@ def version() -> None:
 
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
     app()
