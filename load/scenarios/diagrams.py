@@ -39,4 +39,4 @@ def live_text(host: str, token: str, diagram: str) -> str:
         timeout=30,
     )
     answer.raise_for_status()
-    return answer.text
+    return str(answer.text)
