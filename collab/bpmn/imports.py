@@ -162,6 +162,8 @@ class _Import:
                 met.key = f"{met.parent.key}/{single}"
             if not met.key or met.key in taken:
                 met.key = f"~{number}"
+                while met.key in taken:  # a view's nodes bring numbers of their own
+                    met.key += "_"
             taken.add(met.key)
 
     def _id(self, met: _Met) -> str:

@@ -41,7 +41,8 @@ def validate(text: bytes, charset: str | None = None) -> list[Problem]:
 
 
 def unresolved(snapshot: Snapshot) -> Iterator[Problem]:
-    """A reference names something that is not in the file."""
+    """A reference names something that is not in the file, or is there twice."""
+    there = {record["@id"] for record in snapshot.nodes.values() if isinstance(record.get("@id"), str)}
     for key, record in snapshot.nodes.items():
         shape = grammar.shape(imports.kind_of(snapshot, key))
         if shape is None:
@@ -49,8 +50,11 @@ def unresolved(snapshot: Snapshot) -> Iterator[Problem]:
         for register, value in record.items():
             type_ = shape.attributes.get(register[1:], ("",))[0] if register.startswith("@") else ""
             if type_ in _REFERENCES and isinstance(value, str) and value and ":" not in value:
-                message = f"{register[1:]} names “{value}”, which is not in the file"
-                yield Problem("unresolved", _id(snapshot, key), message, "error")
+                rule, what = (
+                    ("ambiguous", "there more than once") if value in there else ("unresolved", "not in the file")
+                )
+                message = f"{register[1:]} names “{value}”, which is {what}"
+                yield Problem(rule, _id(snapshot, key), message, "error")
 
 
 def misplaced_flow(snapshot: Snapshot) -> Iterator[Problem]:

@@ -1,0 +1,58 @@
+"""Random concurrent editing over our own files, by the product's own command; longer over everybody's with --long."""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from collab.bpmn import fuzz
+from collab.bpmn.errors import BpmnError
+from tests.bpmn.test_cli import colane
+from tests.conftest import ROOT
+
+OURS = [*sorted((ROOT / "collab/samples").glob("*.bpmn")), *sorted((ROOT / "tests/fixtures/golden").glob("*.bpmn"))]
+
+
+@pytest.mark.timeout(120)
+def test_every_merge_of_random_edits_is_valid_and_the_same_for_all() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    report = fuzz.Report()
+    for file in OURS:
+        fuzz.run(file.name, file.read_bytes(), seed, replicas=3, edits=25, merges=2, report=report)
+    assert report.failures == [], f"seed {seed}: {report.failures[:3]}"
+    assert set(report.by_kind) == set(fuzz.EDITS), "every kind of edit was made"
+
+
+def test_a_seed_is_a_whole_run_again() -> None:
+    runs = [fuzz.Report(), fuzz.Report()]
+    for report in runs:
+        fuzz.run("order", OURS[0].read_bytes(), 7, replicas=2, edits=20, merges=1, report=report)
+    assert runs[0] == runs[1]
+
+
+def test_the_command_prints_its_seed_and_counts() -> None:
+    told = colane("fuzz", "--seed", "5", "--ops", "10", "--merges", "1", OURS[0])
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stdout.startswith("seed 5\n")
+    assert "1 files, 1 merges" in told.stdout
+
+
+@pytest.mark.timeout(0)
+def test_the_corpus_stays_valid_under_random_edits(corpus: Path) -> None:
+    minutes = float(os.environ.get("COLANE_LONG_MINUTES") or 0)
+    if not minutes:
+        pytest.skip("only with --long")
+    seed, end = random.SystemRandom().randrange(2**32), time.monotonic() + 20 * minutes
+    report, files = fuzz.Report(), sorted(corpus.rglob("*.bpmn"))
+    rng = random.Random(seed)
+    while time.monotonic() < end:
+        file = rng.choice(files)
+        if file.stat().st_size < 200_000:
+            try:
+                fuzz.run(file.name, file.read_bytes(), seed, replicas=3, edits=30, merges=1, report=report)
+            except BpmnError:
+                continue
+    print(f"seed {seed}: {report.files} files, {report.merges} merges, {report.edits} edits")
+    assert report.failures == [], report.failures[:5]
