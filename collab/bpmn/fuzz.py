@@ -321,12 +321,11 @@ def _retype(seen: Snapshot, rng: random.Random, _make: Make) -> list[Change]:
 
 
 def _attach(seen: Snapshot, rng: random.Random, make: Make) -> list[Change]:
-    hosts = _of(seen, *_TASKS, "subProcess")
+    hosts = [key for key in _of(seen, *_TASKS, "subProcess") if parent_of(seen.nodes[key]) is not None]
     if not hosts:
         return []
     host, key, definition = rng.choice(hosts), make(), make()
-    parent = parent_of(seen.nodes[host])
-    assert parent is not None
+    parent = str(parent_of(seen.nodes[host]))
     return [
         Change(key, "t", _prefix(seen, host) + "boundaryEvent"), Change(key, "@id", "Edge" + key.replace("~", "_")),
         Change(key, "p", [parent, _last(seen, parent), _home(seen, host)]), Change(key, "@attachedToRef", {"r": host}),
