@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collab.bpmn import imports, xml
-from collab.bpmn.diff import Edit
+from collab.bpmn.diff import Edit, bare
 from collab.bpmn.match import parent_of
 from collab.bpmn.records import Snapshot, Value
 
@@ -115,7 +115,7 @@ class _Comparing:
         was, now = self._edit.base.nodes[old], self._edit.translated(key, self._names)
         owner = _owner(self._edit.base, old)
         for register in sorted(was.keys() | now.keys()):
-            a, b = _bare(register, was.get(register)), _bare(register, now.get(register))
+            a, b = bare(register, was.get(register)), bare(register, now.get(register))
             if a == b or register in ("qk", "oo", "ioo", "cd"):
                 continue
             told = self._edit.told(old, register, a, b)
@@ -126,14 +126,6 @@ class _Comparing:
                 self._layout.setdefault(owner.key, []).append(one)
             elif register != "p":
                 self._semantic.setdefault(owner.key, []).append(one)
-
-
-def _bare(register: str, value: Value | None) -> Value | None:
-    if not isinstance(value, list):
-        return value
-    if register == "p" or register.startswith("l:"):
-        return str(value[0])
-    return [value[0], *value[2:]] if register in ("b", "w") else value
 
 
 def _owner(side: Snapshot, key: str) -> _Owner:

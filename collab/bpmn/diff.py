@@ -61,7 +61,7 @@ class Edit:
         for key, old in self._to_base.items():
             was, now = self.base.nodes[old], self.translated(key, self._to_base)
             for register in sorted(was.keys() | now.keys()):
-                a, b = _bare(register, was.get(register)), _bare(register, now.get(register))
+                a, b = bare(register, was.get(register)), bare(register, now.get(register))
                 if a != b and register not in ("qk", "oo", "ioo"):
                     found.append(names.told(old, register, a, b))
         return found
@@ -118,7 +118,7 @@ def _lists(value: dict[str, Value]) -> list[tuple[str, list[Value]]]:
     return [(name, listed) for name, listed in value.items() if isinstance(listed, list)]
 
 
-def _bare(register: str, value: Value | None) -> Value | None:
+def bare(register: str, value: Value | None) -> Value | None:
     """A register without what only says where it stands among its siblings."""
     if value is None or not isinstance(value, list):
         return value
@@ -231,7 +231,7 @@ class _Writing:
             if register.startswith("l:"):
                 continue
             a, b = was.get(register), now.get(register)
-            if _bare(register, a) == _bare(register, b) and register not in moved:
+            if bare(register, a) == bare(register, b) and register not in moved:
                 continue
             if register in ("b", "w") and isinstance(b, list):
                 held = self._live.nodes.get(mine, {}).get(register)

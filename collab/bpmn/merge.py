@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from collab.bpmn import grammar, imports
-from collab.bpmn.diff import Edit, translated
-from collab.bpmn.match import match, parent_of
+from collab.bpmn.diff import Edit, bare, translated
+from collab.bpmn.match import children_of, match, parent_of
 from collab.bpmn.records import Change, Snapshot, Value
 
 # How a file is written, not what it says.
@@ -25,6 +25,7 @@ _DEFAULTS: Final = {
     "isUnlimited": "true", "itemKind": "Information", "maximum": "1", "minimum": "0", "ordering": "Parallel",
     "parallelMultiple": "false", "processType": "None", "startQuantity": "1", "testBefore": "false",
     "textFormat": "text/plain", "triggeredByEvent": "false", "waitForCompletion": "true",
+    "expressionLanguage": "http://www.w3.org/1999/XPath", "typeLanguage": "http://www.w3.org/2001/XMLSchema",
 }  # fmt: skip
 # Attributes that tools on bpmn-moddle are known to lose although the schema has them.
 _LOST: Final = frozenset(("messageVisibleKind",))
@@ -68,6 +69,8 @@ class _Merging:
         self._base = Snapshot(meta, {names[key]: translated(record, names) for key, record in base.nodes.items()})
         self._edit = Edit(self._base, yours)
         self._both: set[str] = set()  # records that both sides added
+        self._below = children_of(self._base)
+        self._points: set[str] = set()  # waypoints that are records in the base and are not in yours
         self._meet_additions()
         self._foreign = _exporter(self._base) != _exporter(yours)
         self._found = Merge()
@@ -111,7 +114,7 @@ class _Merging:
             kinds = (imports.kind_of(self._base, old), imports.kind_of(self._edit.text, key))
             for register in sorted(was.keys() | now.keys()):
                 a, b = was.get(register), now.get(register)
-                if _alike(register, a, b, kinds):
+                if _alike(register, a, b, kinds) or (register == "w" and a is None and self._same_points(old, b)):
                     continue
                 if b is None and self._drops_attribute(register):
                     told = self._edit.told(old, register, a, None)
@@ -130,7 +133,7 @@ class _Merging:
 
     def _removed(self) -> set[str]:
         """Base records that yours took away, without what its tool is known to drop."""
-        removed = {key for key in self._edit.removed if not key.startswith(_GONE)}
+        removed = {key for key in self._edit.removed if not key.startswith(_GONE)} - self._points
         if not self._foreign:
             return removed
         lost = {key for key in removed if self._drops_element(key)}
@@ -140,6 +143,15 @@ class _Merging:
             told = self._edit.told(key, "d", None, None)
             self._found.kept.append({"element": told.element, "property": str(self._base.nodes[key].get("t", ""))})
         return removed - kept
+
+    def _same_points(self, edge: str, folded: Value | None) -> bool:
+        """Waypoints that said more than their place (their xsi:type), written plainly by another tool: the same line."""
+        points = [key for key in self._below.get(edge, []) if imports.kind_of(self._base, key) == "di:waypoint"]
+        places = [_plain(self._base.nodes[key].get(name)) for key in points for name in ("@x", "@y")]
+        if not points or not isinstance(folded, list) or places != [_plain(one) for one in folded[2:]]:
+            return False
+        self._points.update(points)
+        return True
 
     def _drops_attribute(self, register: str) -> bool:
         name = register[1:]
@@ -225,7 +237,8 @@ class _Merging:
         if (key, "x" if register == "cd" else register) in mine:
             return held.get(register) != change.value
         # Only the place among its siblings changed: in another tool's file that says nothing.
-        return register in ("p", "b", "w") and not self._foreign and not self._their(key, register)[0]
+        placed = register in ("p", "b", "w") and bare(register, change.value) == bare(register, held.get(register))
+        return placed and not self._foreign
 
 
 def _exporter(snapshot: Snapshot) -> tuple[Value | None, Value | None]:
@@ -258,13 +271,22 @@ def _alike(register: str, a: Value | None, b: Value | None, kinds: tuple[str, st
         return bool(a["r"] == b["r"])
     if register in ("b", "w") and isinstance(a, list) and isinstance(b, list):
         return [_plain(one) for one in a[2:]] == [_plain(one) for one in b[2:]]
+    if register == "x" and isinstance(a, str) and isinstance(b, str):
+        return a.strip() == b.strip()
     if not register.startswith("@"):
         return False
     default = _DEFAULTS.get(register[1:])
     known = grammar.shape(kinds[0])
     if known is None or known.attributes.get(register[1:], ("",))[0] not in _SPELLED:
-        return (default if a is None else a) == (default if b is None else b)
+        return _unbroken(register, default if a is None else a) == _unbroken(register, default if b is None else b)
     return bool(_plain(default if a is None else a) == _plain(default if b is None else b))
+
+
+def _unbroken(register: str, value: Value | None) -> Value | None:
+    """Line ends and the prefix of a type's name as one tool or another writes them."""
+    if not isinstance(value, str):
+        return value
+    return value.rpartition(":")[2] if register.endswith(":type") else value.replace("\r\n", "\n").replace(" \n", "\n")
 
 
 def _plain(value: Value | None) -> Any:
