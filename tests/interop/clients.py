@@ -34,6 +34,11 @@ class NodeClient:
         self._reader.start()
         self.wait_for("ready")
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
