@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pycrdt import Doc, TransactionEvent, get_update, merge_updates
 
-from collab.presence import Presences
+from collab.presence import Presences, Said
 from collab.session import Person, Protocol, Session
 from collab.wire import messages, structs
 from collab.wire.close import Close
@@ -67,7 +67,14 @@ class Part:
     held: bool = False
 
 
-Effect = Send | Acknowledge | Append | Part
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Presences of this node, for the other nodes that have this room open too."""
+
+    said: tuple[Said, ...]
+
+
+Effect = Send | Acknowledge | Append | Part | Spread
 Effects = list[Effect]
 
 
@@ -92,6 +99,7 @@ class Room:
         self.sessions: list[Session] = []
         self.due: float | None = None  # when `tick` wants to be called
         self.changed_since_start = False
+        self.shared = False  # other nodes may have it open too: they are to hear of presences
         self._base: list[bytes] = list(updates)
         self._applied: list[bytes] = []
         self._size = sum(map(len, updates))
@@ -130,9 +138,12 @@ class Room:
         self.sessions.remove(session)
         farewell = self._presences.forget(session)
         self._waiting = deque(one for one in self._waiting if one.session is not session)
-        if farewell is None or not self.sessions:
+        if farewell is None:
             return []
-        return [Send(tuple(self.sessions), farewell)]
+        effects: Effects = [Send(tuple(self.sessions), farewell.payload)] if self.sessions else []
+        if self.shared:
+            effects.append(Spread(farewell.ours))
+        return effects
 
     def present(self) -> list[Person]:
         """Who is here, each session once."""
@@ -389,6 +400,8 @@ class Room:
             to = tuple(session for session in self.sessions if session is not news.alone)
             if to:
                 effects.append(Send(to, news.payload, droppable=True))
+            if self.shared and news.ours:
+                effects.append(Spread(news.ours))
         if effects:
             self._last_flush = now
         return effects
@@ -418,6 +431,26 @@ class Room:
                 effects += self._pass_on(update, None, now)
         self.seq = max(self.seq, seq)
         return effects
+
+    # -- other nodes -------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> bytes:
+        """The document's state vector."""
+        return self._doc.get_state()
+
+    def present_here(self) -> tuple[Said, ...]:
+        """The presences of this node's own clients."""
+        return self._presences.ours()
+
+    def hear_node(self, node: int, said: Iterable[Said], now: float, *, whole: bool) -> Effects:
+        """Presences of another node's clients; `whole`: it has no others here."""
+        return self._soon(now) if self._presences.hear_node(node, said, whole=whole) else []
+
+    def forget_node(self, node: int) -> Effects:
+        """Another node is gone, and everybody on it."""
+        farewell = self._presences.forget_node(node)
+        return [Send(tuple(self.sessions), farewell.payload)] if farewell is not None and self.sessions else []
 
     # -- slow readers --------------------------------------------------------------------------------------------------
 
