@@ -58,3 +58,15 @@ def covered(deleted: Ranges, by: Ranges) -> bool:
             if not any(start <= clock and clock + length <= start + run for start, run in have):
                 return False
     return True
+
+
+def joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges sorted, those that touch as one."""
+    found: list[tuple[int, int]] = []
+    for clock, length in sorted(ranges):
+        if found and clock <= found[-1][0] + found[-1][1]:
+            start, run = found[-1]
+            found[-1] = (start, max(run, clock + length - start))
+        else:
+            found.append((clock, length))
+    return found

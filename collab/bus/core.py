@@ -1,0 +1,472 @@
+"""One node among many, sans I/O: what other nodes, the log and the clock say comes in, what to do goes out.
+
+True at every moment: a room holds the log up to its number and nothing foreign beyond it, for foreign updates are applied
+in the log's order only; a number that stays missing for GRACE_S is read from the log. So a message between nodes may be
+lost, doubled, late or out of order, and Redis may be away: replicas meet again (R7). Presences of a node that falls
+silent vanish after DEAD_S (R6). Driven by collab/bus/relay.py, and by the simulation with a clock of its own.
+"""
+
+import hashlib
+import heapq
+import random
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from collab.bus import words
+from collab.presence import Said
+from collab.room import Effects as RoomEffects
+from collab.room import Room
+from collab.wire import structs
+from collab.wire.lib0 import WireError
+
+GRACE_S: Final = 0.1  # two nodes' commits cross on the way; longer than this, and the log is read
+RETRY_S: Final = 0.5  # a read that did not bring what was missing
+POSITION_S: Final = 2.0  # after a change, how soon the others hear where we are
+ROLL_S: Final = 10.0  # how often a node says who is here with it
+DEAD_S: Final = 25.0  # a node that has said nothing of a room for so long has nobody in it
+HINT_S: Final = 0.1  # without Redis: PostgreSQL is asked to tell, at most so often
+POLL_S: Final = 1.0  # without Redis: how often the heads of all open rooms are looked at
+UNSURE_S: Final = 10.0  # what was said so shortly before Redis went may have reached nobody
+COMPARE_S: Final = 60.0  # a room that changed is held against the database about so often
+SUSPECT_S: Final = 5.0  # and no sooner than this after the last time, whatever others say
+EARLY_LIMIT: Final = 4 * 1024 * 1024  # bytes of updates that wait for an earlier one, in a room
+MESSAGE_LIMIT: Final = 256 * 1024
+NEVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """To all other nodes that have the diagram open."""
+
+    diagram: UUID
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """Effects of a room, for its sockets."""
+
+    diagram: UUID
+    effects: RoomEffects
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read the log after the room's number, give it to `room.from_log`, say `caught_up`."""
+
+    diagram: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Without Redis: tell the others by PostgreSQL that these logs have grown."""
+
+    heads: tuple[tuple[UUID, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Without Redis: look at the heads of all open rooms, and say `told`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Hold the room against the database, and say `compared`."""
+
+    diagram: UUID
+
+
+Effect = Publish | Carry | Read | Hint | Poll | Compare
+Effects = list[Effect]
+
+
+@dataclass(slots=True)
+class _Neighbour:
+    """Another node that has the room open."""
+
+    heard: float
+    turn: int = 0
+
+
+@dataclass(slots=True)
+class _Replica:
+    """One open room, and what is known of its log beyond it."""
+
+    epoch: int
+    room: Room
+    roll_at: float
+    early: dict[int, bytes | None] = field(default_factory=dict)  # beyond a missing number; None: our own, applied
+    early_bytes: int = 0
+    known: int = 0  # the highest number anybody spoke of
+    missing_since: float | None = None
+    reading: int | None = None  # what was known when the read under way began
+    outgoing: list[tuple[int, bytes]] = field(default_factory=list)
+    spoke: float = -NEVER  # when an update of ours was last published
+    position_at: float = NEVER
+    compare_at: float = NEVER
+    compared: float = -NEVER
+    comparing: bool = False
+    neighbours: dict[int, _Neighbour] = field(default_factory=dict)
+    printed: tuple[int, bytes, bytes] = (-1, b"", b"")  # number, state vector, and their fingerprint
+    alarm: float = NEVER
+
+    @property
+    def settled(self) -> bool:
+        """The document is the log up to the room's number, and nothing else."""
+        return not self.room.uncommitted and not self.early and self.known <= self.room.seq
+
+    def print(self) -> bytes:
+        """The document's fingerprint, taken anew only when something has changed."""
+        at, state = self.room.seq, self.room.state
+        if self.printed[:2] != (at, state):
+            self.printed = (at, state, fingerprint(self.room))
+        return self.printed[2]
+
+    def next(self) -> float:
+        missing = NEVER if self.missing_since is None or self.reading is not None else self.missing_since + GRACE_S
+        dead = min((one.heard + DEAD_S for one in self.neighbours.values()), default=NEVER)
+        return min(missing, dead, self.position_at, self.roll_at, NEVER if self.comparing else self.compare_at)
+
+
+def fingerprint(room: Room) -> bytes:
+    """Equal for documents that hold the same structs and the same deletions, however they came by them."""
+    state = room.state
+    clocks = sorted(structs.clocks(state).items())
+    deleted = sorted(
+        (client, clock, length)
+        for client, ranges in structs.deletions(room.state_after(state)).items()
+        for clock, length in structs.joined(ranges)
+    )
+    return hashlib.sha256(repr((clocks, deleted)).encode()).digest()[:16]
+
+
+class Bus:
+    """All open rooms of one node. `node` is drawn anew at every start: what it said in an earlier life is another's."""
+
+    def __init__(self, node: int, rng: random.Random) -> None:
+        self.node = node
+        self.up = False
+        self._rng = rng
+        self._turn = 0
+        self._replicas: dict[UUID, _Replica] = {}
+        self._alarms: list[tuple[float, UUID]] = []
+        self._outgoing: set[UUID] = set()
+        self._hints: dict[UUID, int] = {}
+        self._hint_at = NEVER
+        self._poll_at = NEVER
+
+    # -- rooms come and go ---------------------------------------------------------------------------------------------
+
+    def open(self, diagram: UUID, epoch: int, room: Room, now: float) -> Effects:
+        """A room was loaded. What happens before its channel is heard is read from the log by `subscribed`."""
+        room.shared = True
+        replica = _Replica(epoch, room, roll_at=now + self._jittered(ROLL_S), known=room.seq)
+        self._replicas[diagram] = replica
+        if not self.up and self._poll_at == NEVER:
+            self._poll_at = now + POLL_S
+        self._set_alarm(diagram, replica)
+        return []
+
+    def close(self, diagram: UUID, now: float) -> Effects:
+        """A room is closed here."""
+        replica = self._replicas.get(diagram)
+        if replica is None:
+            return []
+        effects = self._flush(diagram, replica, now)
+        if self.up:
+            effects.append(self._say(diagram, replica, words.Left()))
+        del self._replicas[diagram]
+        return effects
+
+    # -- Redis comes and goes ------------------------------------------------------------------------------------------
+
+    def linked(self, now: float, *, up: bool) -> Effects:
+        """Redis is reached, or not any more: then PostgreSQL says what is new, more slowly."""
+        self.up = up
+        if up:
+            self._poll_at = NEVER
+            return []
+        self._poll_at = now
+        for diagram, replica in self._replicas.items():
+            unsent, replica.outgoing = replica.outgoing, []
+            if unsent or now - replica.spoke < UNSURE_S:
+                self._hint(diagram, max([replica.room.seq, *(seq for seq, _ in unsent)]), now)
+        self._outgoing.clear()
+        return []
+
+    def subscribed(self, diagram: UUID, now: float) -> Effects:
+        """From now on we hear what is said of this diagram: what was said before is in the log."""
+        replica = self._replicas.get(diagram)
+        if replica is None:
+            return []
+        replica.reading = replica.known
+        return [Read(diagram), self._roll(diagram, replica, now, asks=True)]
+
+    def unsent(self, diagram: UUID, now: float) -> Effects:
+        """A message was not taken, because too many wait: the others will hear where we are, and read the log."""
+        if (replica := self._replicas.get(diagram)) is not None:
+            replica.position_at = min(replica.position_at, now + self._jittered(POSITION_S))
+            self._set_alarm(diagram, replica)
+        return []
+
+    # -- the log -----------------------------------------------------------------------------------------------------
+
+    def committed(self, diagram: UUID, seq: int, update: bytes, now: float) -> Effects:
+        """An update of this node is on disk under this number; the room has acknowledged it already."""
+        replica = self._replicas.get(diagram)
+        if replica is None:  # the room ended meanwhile; others may have it open
+            self._hint(diagram, seq, now)
+            return []
+        if self.up:
+            replica.outgoing.append((seq, update))
+            self._outgoing.add(diagram)
+        else:
+            self._hint(diagram, seq, now)
+        return self._number(diagram, replica, [(seq, None)], now)
+
+    def told(self, diagram: UUID, seq: int) -> Effects:
+        """Somebody who has seen the log itself says how far it goes."""
+        replica = self._replicas.get(diagram)
+        if replica is None or seq <= replica.room.seq:
+            return []
+        replica.known = max(replica.known, seq)
+        return self._read(diagram, replica)
+
+    def caught_up(self, diagram: UUID, now: float, *, well: bool) -> Effects:
+        """A read of the log has ended, well or not, whoever began it."""
+        replica = self._replicas.get(diagram)
+        if replica is None:
+            return []
+        before, replica.reading = replica.reading, None
+        if before is None:
+            return self._number(diagram, replica, [], now)
+        if well:
+            # A number is spoken of after its commit: what had been spoken of and is not in the log never will be.
+            ahead = {seq: data for seq, data in replica.early.items() if seq > before}
+            replica.early, replica.early_bytes = ahead, sum(len(data or b"") for data in ahead.values())
+            replica.known = max(replica.room.seq, replica.known if replica.known > before else 0)
+            return self._number(diagram, replica, [], now)
+        effects = self._number(diagram, replica, [], now)
+        if replica.missing_since is not None:
+            replica.missing_since = now + RETRY_S
+        return effects
+
+    def _number(self, diagram: UUID, replica: _Replica, listed: list[tuple[int, bytes | None]], now: float) -> Effects:
+        """Takes numbers of the log in, and applies what has become consecutive."""
+        room = replica.room
+        for seq, data in listed:
+            if seq <= room.seq or (seq in replica.early and data is not None):
+                continue
+            replica.early[seq] = data
+            replica.early_bytes += len(data or b"")
+            replica.known = max(replica.known, seq)
+        fresh: list[bytes] = []
+        reached = room.seq
+        while reached + 1 in replica.early:
+            reached += 1
+            if (data := replica.early[reached]) is not None:
+                fresh.append(data)
+        effects: Effects = []
+        if reached > room.seq:
+            if carried := room.from_log(reached, fresh, now):
+                effects.append(Carry(diagram, carried))
+            replica.missing_since = None
+        for seq in [seq for seq in replica.early if seq <= room.seq]:
+            replica.early_bytes -= len(replica.early.pop(seq) or b"")
+        if replica.early_bytes > EARLY_LIMIT:
+            replica.early.clear()
+            replica.early_bytes = 0
+        if replica.known <= room.seq:
+            replica.missing_since = None
+        elif replica.missing_since is None:
+            replica.missing_since = now
+        replica.position_at = min(replica.position_at, now + POSITION_S)
+        if replica.compare_at == NEVER:
+            replica.compare_at = now + self._jittered(COMPARE_S)
+        self._set_alarm(diagram, replica)
+        return effects
+
+    def _read(self, diagram: UUID, replica: _Replica) -> Effects:
+        if replica.reading is not None:
+            return []
+        replica.reading = replica.known
+        return [Read(diagram)]
+
+    # -- other nodes -------------------------------------------------------------------------------------------------
+
+    def spread(self, diagram: UUID, said: tuple[Said, ...], now: float) -> Effects:  # noqa: ARG002 -- one shape for all
+        """News of this node's presences. Without Redis they stay here: presence never reaches the database (R6)."""
+        replica = self._replicas.get(diagram)
+        if replica is None or not self.up or not said:
+            return []
+        return [self._say(diagram, replica, words.Presence(said))]
+
+    def heard(self, diagram: UUID, payload: bytes, now: float) -> Effects:
+        """What came over the diagram's channel. Raises WireError for what no node says."""
+        message = words.decode(payload)
+        replica = self._replicas.get(diagram)
+        if replica is None or message.node == self.node or message.epoch < replica.epoch:
+            return []
+        if message.epoch > replica.epoch:
+            return self._read(diagram, replica)  # whoever reads finds out that this document's life is over
+        neighbour = replica.neighbours.setdefault(message.node, _Neighbour(now))
+        neighbour.heard = max(neighbour.heard, now)
+        newest, neighbour.turn = message.turn > neighbour.turn, max(message.turn, neighbour.turn)
+        self._set_alarm(diagram, replica)
+        return self._take(diagram, replica, message, now, newest=newest)
+
+    def _take(self, diagram: UUID, replica: _Replica, message: words.Message, now: float, *, newest: bool) -> Effects:
+        """Numbers and positions are good whenever they come; of presences only what is newer than what we have heard."""
+        effects: Effects = []
+        room, node = replica.room, message.node
+        match message.word:
+            case words.Updates(listed):
+                effects += self._number(diagram, replica, list(listed), now)
+            case words.Position() as position:
+                effects += self._where(diagram, replica, position, now)
+            case words.Presence(said):
+                if newest:
+                    effects += self._carry(diagram, room.hear_node(node, said, now, whole=False))
+            case words.Roll(asks, position, said):
+                if newest:
+                    effects += self._carry(diagram, room.hear_node(node, said, now, whole=True))
+                if asks and self.up:
+                    effects.append(self._roll(diagram, replica, now, asks=False))
+                effects += self._where(diagram, replica, position, now)
+            case words.Left():
+                if newest:
+                    effects += self._carry(diagram, room.forget_node(node))
+        return effects
+
+    def _where(self, diagram: UUID, replica: _Replica, position: words.Position, now: float) -> Effects:
+        """Another node's position: beyond ours, something was lost; the same with another print, something is wrong."""
+        if position.seq > replica.room.seq:
+            replica.known = max(replica.known, position.seq)
+            return self._number(diagram, replica, [], now)
+        if (
+            position.seq == replica.room.seq
+            and position.print
+            and replica.settled
+            and not replica.comparing
+            and now - replica.compared >= SUSPECT_S
+            and position.print != replica.print()
+        ):
+            return self._compare(diagram, replica, now)
+        return []
+
+    def _say(self, diagram: UUID, replica: _Replica, word: words.Word) -> Publish:
+        self._turn += 1
+        return Publish(diagram, words.encode(words.Message(self.node, self._turn, replica.epoch, word)))
+
+    def _roll(self, diagram: UUID, replica: _Replica, now: float, *, asks: bool) -> Publish:
+        replica.roll_at = now + self._jittered(ROLL_S)
+        self._set_alarm(diagram, replica)
+        position = words.Position(replica.room.seq, replica.print() if replica.settled else b"")
+        return self._say(diagram, replica, words.Roll(asks, position, replica.room.present_here()))
+
+    @staticmethod
+    def _carry(diagram: UUID, effects: RoomEffects) -> Effects:
+        return [Carry(diagram, effects)] if effects else []
+
+    # -- comparing ---------------------------------------------------------------------------------------------------
+
+    def _compare(self, diagram: UUID, replica: _Replica, now: float) -> Effects:
+        replica.comparing, replica.compared, replica.compare_at = True, now, NEVER
+        return [Compare(diagram)]
+
+    def compared(self, diagram: UUID, now: float) -> Effects:
+        """The comparison has ended, whatever came of it."""
+        if (replica := self._replicas.get(diagram)) is not None:
+            replica.comparing = False
+            replica.compared = now
+            self._set_alarm(diagram, replica)
+        return []
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    @property
+    def due(self) -> float:
+        """When `tick` wants to be called next."""
+        soonest = self._alarms[0][0] if self._alarms else NEVER
+        return min(soonest, self._hint_at, self._poll_at, -NEVER if self._outgoing else NEVER)
+
+    def tick(self, now: float) -> Effects:
+        """Says what has gathered, and looks at what is due."""
+        effects: Effects = []
+        outgoing, self._outgoing = self._outgoing, set()
+        for diagram in outgoing:
+            if (replica := self._replicas.get(diagram)) is not None:
+                effects += self._flush(diagram, replica, now)
+        if now >= self._hint_at:
+            hints, self._hints, self._hint_at = self._hints, {}, NEVER
+            effects.append(Hint(tuple(hints.items())))
+        if now >= self._poll_at:
+            self._poll_at = now + self._jittered(POLL_S) if self._replicas else NEVER
+            if self._replicas:
+                effects.append(Poll())
+        while self._alarms and self._alarms[0][0] <= now:
+            when, diagram = heapq.heappop(self._alarms)
+            replica = self._replicas.get(diagram)
+            if replica is not None and replica.alarm == when:
+                replica.alarm = NEVER
+                effects += self._look(diagram, replica, now)
+                self._set_alarm(diagram, replica)
+        return effects
+
+    def _look(self, diagram: UUID, replica: _Replica, now: float) -> Effects:
+        effects: Effects = []
+        if replica.missing_since is not None and now >= replica.missing_since + GRACE_S:
+            effects += self._read(diagram, replica)
+        for node in [node for node, one in replica.neighbours.items() if now >= one.heard + DEAD_S]:
+            del replica.neighbours[node]
+            effects += self._carry(diagram, replica.room.forget_node(node))
+        if now >= replica.roll_at:
+            replica.position_at = NEVER
+            if self.up:
+                effects.append(self._roll(diagram, replica, now, asks=False))
+            else:
+                replica.roll_at = now + ROLL_S
+        if now >= replica.position_at:
+            replica.position_at = NEVER
+            if self.up:
+                effects.append(self._say(diagram, replica, words.Position(replica.room.seq, b"")))
+        if now >= replica.compare_at and not replica.comparing:
+            if replica.settled:
+                effects += self._compare(diagram, replica, now)
+            else:
+                replica.compare_at = now + GRACE_S
+        return effects
+
+    def _flush(self, diagram: UUID, replica: _Replica, now: float) -> Effects:
+        """What was committed since the last flush, in as few messages as their size allows."""
+        waiting, replica.outgoing = replica.outgoing, []
+        effects: Effects = []
+        part: list[tuple[int, bytes]] = []
+        size = 0
+        for seq, data in waiting:
+            if part and size + len(data) > MESSAGE_LIMIT:
+                effects.append(self._say(diagram, replica, words.Updates(tuple(part))))
+                part, size = [], 0
+            part.append((seq, data))
+            size += len(data)
+        if part:
+            effects.append(self._say(diagram, replica, words.Updates(tuple(part))))
+            replica.spoke = now
+        return effects
+
+    def _hint(self, diagram: UUID, seq: int, now: float) -> None:
+        self._hints[diagram] = max(seq, self._hints.get(diagram, 0))
+        self._hint_at = min(self._hint_at, now + HINT_S)
+
+    def _set_alarm(self, diagram: UUID, replica: _Replica) -> None:
+        soonest = replica.next()
+        if soonest < replica.alarm:
+            replica.alarm = soonest
+            heapq.heappush(self._alarms, (soonest, diagram))
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * self._rng.uniform(0.8, 1.0)
+
+
+__all__ = ["Bus", "Carry", "Compare", "Effects", "Hint", "Poll", "Publish", "Read", "WireError", "fingerprint"]
