@@ -146,32 +146,39 @@ def fuzz(
     *,
     seed: Annotated[int | None, typer.Option(help="the run to have again; else a new one, which is printed")] = None,
     replicas: Annotated[int, typer.Option(min=1, max=16, help="people who edit at once")] = 3,
-    ops: Annotated[int, typer.Option(min=1, max=10_000, help="edits before everybody meets")] = 30,
-    merges: Annotated[int, typer.Option(min=1, max=10_000, help="meetings, each from the file anew")] = 3,
+    ops: Annotated[int, typer.Option(min=1, max=10_000, help="edits of each before everybody meets")] = 10,
+    merges: Annotated[int, typer.Option(min=1, max=1_000_000, help="meetings, each from the file anew")] = 3,
     as_json: AsJson = False,
 ) -> None:
     """Edit files at random, concurrently, and check every merge. Exit code 0: all held, 1: something did not, 2: trouble."""
     from collab.bpmn import fuzz as fuzzing  # noqa: PLC0415
     from collab.bpmn.errors import BpmnError  # noqa: PLC0415
+    from collab.mirror import mirror  # noqa: PLC0415
 
     chosen = secrets.randbelow(2**32) if seed is None else seed
     if not as_json:
         typer.echo(f"seed {chosen}")
     report = fuzzing.Report()
-    for path in files:
-        try:
-            fuzzing.run(path.name, path.read_bytes(), chosen, replicas, ops, merges, report)
-        except BpmnError as error:
-            _trouble(f"{path}: {error.message}")
-        if not as_json:
-            typer.echo(f"{path}: {len(report.failures)} failures so far", err=True)
+    with mirror() as ask:
+        for path in files:
+            try:
+                fuzzing.run(path.name, path.read_bytes(), chosen, replicas, ops, merges, report, ask)
+            except BpmnError as error:
+                _trouble(f"{path}: {error.message}")
+            if not as_json:
+                typer.echo(f"{path}: {len(report.failures)} failures so far", err=True)
     if as_json:
         typer.echo(json.dumps({"seed": chosen, **asdict(report)}, ensure_ascii=False))
     else:
         for one in report.failures:
             typer.echo(f"! {one.file}, merge {one.merge}: {one.rule}: {one.detail}")
         typer.echo(
-            f"{report.files} files, {report.merges} merges, {report.edits} edits, {report.exchanges} exchanges before,"
+            f"{report.files} files, {report.merges} merges, {report.edits} edits, {report.exchanges} exchanges before"
+        )
+        typer.echo(
+            f"{report.mirrored} merges shown by the browser's code too"
+            if report.mirrored
+            else "the browser's code was not asked: it needs Node, and the front end built (./run setup)"
         )
         typer.echo(f"{len(report.failures)} failures")
     raise typer.Exit(1 if report.failures else 0)

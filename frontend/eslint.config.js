@@ -13,7 +13,7 @@ const editorLibraries = {
 };
 
 export default tseslint.config(
-  { ignores: ["dist", "node_modules"] },
+  { ignores: ["dist", "dist-mirror", "node_modules"] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

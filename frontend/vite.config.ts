@@ -12,7 +12,7 @@ const server = process.env["COLANE_DEV_SERVER"] ?? "http://127.0.0.1:8000";
 function precompress(): Plugin {
   return {
     name: "colane-precompress",
-    apply: "build",
+    apply: ({ build }, { command }) => command === "build" && !build?.ssr,
     writeBundle(options) {
       const folder = options.dir ?? "dist";
       for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {

@@ -46,6 +46,11 @@ def from_tree(tree: Tree) -> Snapshot:
     return snapshot
 
 
+def plainly(tree: Tree) -> Snapshot:
+    """The records of a tree without the proof that they are it: for looking at what a view shows, not for keeping."""
+    return _Import(tree, set()).run(learn=False)
+
+
 def _different(wanted: Node, seen: Node) -> set[int]:
     """The parsed nodes whose own name, attributes or list of children the view shows otherwise."""
     found: set[int] = set()
@@ -94,7 +99,7 @@ class _Import:
         self._lists_flows = False
         self._lists_members = False
 
-    def run(self) -> Snapshot:
+    def run(self, *, learn: bool = True) -> Snapshot:
         root = self._meet(self._tree.root, None, {})
         self._name()
         self._find_flows()
@@ -111,7 +116,7 @@ class _Import:
             elif met.kind == "lane":
                 self._members(met)
         snapshot = Snapshot(self._meta(root), self._nodes)
-        for key, broken in repair.quirks(snapshot).items():
+        for key, broken in (repair.quirks(snapshot) if learn else {}).items():
             if key in self._nodes:
                 self._nodes[key]["qk"] = dict(broken)
         return snapshot
