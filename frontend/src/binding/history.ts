@@ -1,6 +1,7 @@
 // Undo and redo that are mine alone: each command of this editor is kept as the registers it wrote, with the values before and after.
-// Undo writes the value before only where the register still has the value after; what a colleague changed since stays theirs.
-import { same, type Change, type DocumentStore, type Written } from "../document/store.ts";
+// Undo writes the value before only where the register still has the value after and nobody else wrote it since, not even the same
+// value; what a colleague changed stays theirs.
+import { same, type Change, type DocumentStore, type Touched, type Written } from "../document/store.ts";
 
 const KEPT = 200;
 
@@ -11,14 +12,25 @@ export interface Outcome {
   left: number;
 }
 
+interface Step extends Written {
+  /** Somebody else wrote this register since. */
+  taken?: boolean;
+}
+
 export class History {
-  private readonly done: Written[][] = [];
-  private readonly undone: Written[][] = [];
+  private readonly done: Step[][] = [];
+  private readonly undone: Step[][] = [];
+  /** Stops listening. */
+  readonly close: () => void;
 
   constructor(
     private readonly store: DocumentStore,
     private readonly origin: unknown,
-  ) {}
+  ) {
+    this.close = store.onChange((touched, _, local) => {
+      if (!local) this.yield(touched);
+    });
+  }
 
   get canUndo(): boolean {
     return this.done.length > 0;
@@ -43,10 +55,20 @@ export class History {
     return this.turn(this.undone, this.done, (one) => ({ ...one, before: one.after, after: one.before }));
   }
 
-  private turn(from: Written[][], to: Written[][], back: (one: Written) => Written): Outcome | null {
+  private yield(touched: Touched): void {
+    for (const step of [...this.done, ...this.undone])
+      for (const one of step) {
+        const registers = touched.get(one.key);
+        if (registers === null || registers?.has(one.register)) one.taken = true;
+      }
+  }
+
+  private turn(from: Step[][], to: Step[][], back: (one: Written) => Written): Outcome | null {
     const step = from.pop();
     if (!step) return null;
-    const mine = step.filter(({ key, register, after }) => same(this.store.record(key)?.[register], after));
+    const mine = step.filter(
+      ({ key, register, after, taken }) => !taken && same(this.store.record(key)?.[register], after),
+    );
     const changes: Change[] = mine.map(({ key, register, before }) => ({ key, register, value: before ?? null }));
     this.store.write(changes, this.origin);
     if (mine.length > 0) to.push(mine.map(back));

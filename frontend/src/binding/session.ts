@@ -26,6 +26,7 @@ export class EditSession {
   private drawing: Drawing;
   private readonly off: () => void;
   private importing: Promise<unknown> | null = null;
+  private history: History | null = null;
 
   constructor(
     private readonly viewer: Viewer,
@@ -43,7 +44,7 @@ export class EditSession {
       dragging: viewer.get<Dragging | null>("dragging", false),
     };
     this.drawing = new Drawing(this.stage, this.model);
-    this.off = store.onChange((_keys, origin) => {
+    this.off = store.onChange((_touched, origin) => {
       if (origin !== this.local) this.follow();
     });
   }
@@ -54,6 +55,7 @@ export class EditSession {
     const stack = this.viewer.get<OwnStack | null>("commandStack", false);
     if (!stack) return;
     const history = new History(this.store, "undo");
+    this.history = history;
     stack.history = history;
     stack.onTurned = (left) => {
       if (left > 0) this.notice("A colleague changed part of this meanwhile; their change was left as it is.");
@@ -105,5 +107,6 @@ export class EditSession {
 
   close(): void {
     this.off();
+    this.history?.close();
   }
 }

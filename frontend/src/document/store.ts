@@ -19,10 +19,13 @@ export interface Written {
   after: Json | undefined;
 }
 
-export type Listener = (keys: Set<string>, origin: unknown, local: boolean) => void;
+/** Which registers of which records changed; a record that came, went or was replaced has `null`: all of them. */
+export type Touched = Map<string, Set<string> | null>;
+export type Listener = (touched: Touched, origin: unknown, local: boolean) => void;
 
 /** Elements whose text several people may type in at once. Mirror of what the import does. */
-const SHARED_TEXT = /(^|:)(documentation|text|script|body|.*[eE]xpression|condition|.*Condition|loopCardinality|time(Date|Cycle|Duration)|from|to)$/;
+const SHARED_TEXT =
+  /(^|:)(documentation|text|script|body|.*[eE]xpression|condition|.*Condition|loopCardinality|time(Date|Cycle|Duration)|from|to)$/;
 const LONG = 256;
 
 export class DocumentStore {
@@ -35,7 +38,7 @@ export class DocumentStore {
     this.mirror(events, transaction);
   private readonly metaObserver = (_: unknown, transaction: Y.Transaction): void => {
     this.snapshot.meta = plain(this.meta) as Record<string, Json>;
-    this.tell(new Set(), transaction);
+    this.tell(new Map(), transaction);
   };
 
   constructor(doc: Y.Doc) {
@@ -103,12 +106,17 @@ export class DocumentStore {
   }
 
   private mirror(events: Y.YEvent<Y.AbstractType<unknown>>[], transaction: Y.Transaction): void {
-    const keys = new Set<string>();
+    const touched: Touched = new Map();
     for (const event of events)
-      if (event.target === (this.nodes as unknown)) for (const key of event.changes.keys.keys()) keys.add(key);
-      else keys.add(String(event.path[0]));
-    for (const key of keys) this.read(key, this.nodes.get(key));
-    this.tell(keys, transaction);
+      if (event.target === (this.nodes as unknown)) for (const key of event.changes.keys.keys()) touched.set(key, null);
+      else if (touched.get(String(event.path[0])) !== null) {
+        const [key, register] = event.path.map(String) as [string, string?];
+        const registers = touched.get(key) ?? new Set();
+        for (const name of register === undefined ? replaced(event) : [register]) registers.add(name);
+        touched.set(key, registers);
+      }
+    for (const key of touched.keys()) this.read(key, this.nodes.get(key));
+    this.tell(touched, transaction);
   }
 
   private read(key: string, value: unknown): void {
@@ -116,12 +124,20 @@ export class DocumentStore {
     else this.snapshot.nodes.delete(key);
   }
 
-  private tell(keys: Set<string>, transaction: Y.Transaction): void {
-    for (const listener of this.listeners) listener(keys, transaction.origin, transaction.local);
+  private tell(touched: Touched, transaction: Y.Transaction): void {
+    for (const listener of this.listeners) listener(touched, transaction.origin, transaction.local);
   }
 }
 
 const plain = (value: Y.Map<unknown>): unknown => value.toJSON();
+
+/** The registers that hold what this event brought, or lost by it. `changes.keys` would miss one that was set and taken away again. */
+function* replaced(event: Y.YEvent<Y.AbstractType<unknown>>): Iterable<string> {
+  for (const name of (event as unknown as Y.YMapEvent<unknown>).keysChanged) {
+    const item = event.target._map.get(String(name));
+    if (item && (event.adds(item) || event.deletes(item))) yield String(name);
+  }
+}
 
 function stored(tag: string, register: string, value: Json): unknown {
   if (register !== "x" || typeof value !== "string") return value;
