@@ -7,6 +7,7 @@ sent away politely. Exit code 0 means that nothing acknowledged or handed in was
 
 import asyncio
 import logging
+import secrets
 import signal
 import subprocess
 import sys
@@ -189,6 +190,11 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         await checkpoint.make(db, log, workshop, checkpoint.Who(org_id, diagram_id, None))
 
     rooms.on_idle = version_when_idle
+    if settings.redis_url is not None:
+        from collab.bus.relay import Relay  # noqa: PLC0415
+
+        node = secrets.randbits(52)
+        await stack.enter_async_context(Relay.open(rooms, log, workshop, settings.redis_url, node))
     hub = Hub(settings, Door(db, settings), rooms, journal)
     resources = Resources(
         settings=settings,

@@ -15,7 +15,8 @@ import structlog
 
 from collab import metrics
 from collab.journal import Journal
-from collab.room import Acknowledge, Append, Effects, Part, Room, Send
+from collab.presence import Said
+from collab.room import Acknowledge, Append, Effects, Part, Room, Send, Spread
 from collab.session import Person, Session
 from collab.session import Protocol as Dialect
 from collab.wire import messages
@@ -50,6 +51,25 @@ class Seat(Protocol):
 
     async def recheck(self) -> None:
         """Rights may have changed."""
+
+
+class Neighbours(Protocol):
+    """What rooms tell of themselves where there are other nodes; see collab/bus/relay.py."""
+
+    def opened(self, room: "LiveRoom") -> None:
+        """A room was loaded."""
+
+    def closed(self, room: "LiveRoom") -> None:
+        """It is no longer where people are sent."""
+
+    def committed(self, room: "LiveRoom", seq: int, update: bytes) -> None:
+        """An update of it is on disk and acknowledged; its number is not taken in yet."""
+
+    def spread(self, room: "LiveRoom", said: tuple[Said, ...]) -> None:
+        """Presences of this node's clients."""
+
+    def caught_up(self, room: "LiveRoom", *, well: bool) -> None:
+        """A read of its log has ended."""
 
 
 class RoomUnavailableError(Exception):
@@ -101,14 +121,23 @@ class LiveRoom:
                         seat.acknowledge(count)
                 case Append():
                     self._append(effect)
+                case Spread(said):
+                    self._spread(said)
                 case Part(session, code, held):
-                    if (seat := self._seats.pop(session, None)) is not None:
-                        asyncio.get_running_loop().call_later(HELD_S, seat.part, code) if held else seat.part(code)
+                    self._see_out(session, code, held=held)
         if self.core.due is not None and self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, self.core.due - time.monotonic()), self._tick)
         if not self._seats:
             self._rooms.emptied(self)
+
+    def _spread(self, said: tuple[Said, ...]) -> None:
+        if self._rooms.neighbours is not None:
+            self._rooms.neighbours.spread(self, said)
+
+    def _see_out(self, session: Session, code: Close, *, held: bool) -> None:
+        if (seat := self._seats.pop(session, None)) is not None:
+            asyncio.get_running_loop().call_later(HELD_S, seat.part, code) if held else seat.part(code)
 
     def _tick(self) -> None:
         self._timer = None
@@ -118,14 +147,18 @@ class LiveRoom:
         item = updates.Append(
             self.org_id, self.diagram_id, self.epoch, append.update, append.author, append.client, append.writers
         )
-        self._rooms.journal.submit(item, lambda result: self._settled(append.ticket, result))
+        self._rooms.journal.submit(item, lambda result: self._settled(append, result))
 
-    def _settled(self, ticket: int, result: int | Refused) -> None:
+    def _settled(self, append: Append, result: int | Refused) -> None:
+        ticket, neighbours = append.ticket, self._rooms.neighbours
         match result:
             case Refused.EPOCH:
                 self.end(Close.EPOCH)
             case Refused.GONE | Refused.HELD:
                 self.end(Close.GONE)
+            case seq if neighbours is not None:
+                self.carry(self.core.committed(ticket, self.core.seq))
+                neighbours.committed(self, seq, append.update)
             case seq:
                 if seq > self.core.seq + 1:
                     # Somebody else's update lies between: the notice of it may still be on its way.
@@ -163,6 +196,7 @@ class Rooms:
         self._loading = asyncio.Semaphore(LOADS_AT_ONCE)
         self._work: asyncio.TaskGroup
         self.on_idle: Callable[[UUID, UUID], Awaitable[None]] | None = None
+        self.neighbours: Neighbours | None = None  # where there is one node only, there are none
         journal.on_trouble = self._trouble
 
     @classmethod
@@ -209,6 +243,8 @@ class Rooms:
             return
         room = LiveRoom(self, grant.org_id, grant.diagram_id, stored.epoch, core)
         opening.set_result(room)
+        if self.neighbours is not None:
+            self.neighbours.opened(room)
         self._work.create_task(self._seen(room))
         metrics.OPENED.observe(time.perf_counter() - started)
         metrics.ROOMS.set(len(self._open))
@@ -222,6 +258,8 @@ class Rooms:
         """Whoever comes from now on gets a room loaded afresh."""
         if self._room(room.diagram_id) is room:
             del self._open[room.diagram_id]
+            if self.neighbours is not None:
+                self.neighbours.closed(room)
         metrics.ROOMS.set(len(self._open))
 
     def _close(self, room: LiveRoom) -> None:
@@ -311,6 +349,15 @@ class Rooms:
 
     async def catch_up(self, room: LiveRoom) -> None:
         """Reads what the log has after what this room knows. Updates it wrote itself change nothing a second time."""
+        well = False
+        try:
+            await self._read_on(room)
+            well = True
+        finally:
+            if self.neighbours is not None:
+                self.neighbours.caught_up(room, well=well)
+
+    async def _read_on(self, room: LiveRoom) -> None:
         try:
             tail = await self._updates.tail(room.org_id, room.diagram_id, room.core.seq)
         except UnknownDiagramError:

@@ -5,7 +5,8 @@ because this is the hot path: one transaction carries what all rooms wrote meanw
 that appends as part of a transaction of its own (a save).
 """
 
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,7 @@ import asyncpg
 from sqlalchemy import text
 
 from storage.database import SESSION, Connection
+from storage.notices import CHANNEL
 
 POOL: Final = 6
 
@@ -226,6 +228,27 @@ class UpdateLog:
         if not folded:
             _whole(updates, after, head["seq"])
         return Tail(head["epoch"], head["seq"], updates, folded)
+
+    async def heads(self, diagrams: Mapping[UUID, Sequence[UUID]]) -> dict[UUID, int]:
+        """How far the logs of these diagrams go, which are given by organization."""
+        found: dict[UUID, int] = {}
+        async with self._pool.acquire() as conn, conn.transaction(readonly=True):
+            for org_id, ids in diagrams.items():
+                await conn.execute(_TENANT, str(org_id))
+                rows = await conn.fetch(
+                    "SELECT diagram_id, seq FROM colane.diagram_heads"
+                    " WHERE org_id = $1 AND diagram_id = ANY ($2::uuid[])",
+                    org_id,
+                    list(ids),
+                )
+                found.update({row["diagram_id"]: row["seq"] for row in rows})
+        return found
+
+    async def hint(self, heads: Mapping[UUID, int]) -> None:
+        """Tells all processes that these logs have grown so far; what they hear is a notice like any other."""
+        events = [json.dumps({"event": "log", "diagram": str(d), "seq": seq}) for d, seq in heads.items()]
+        async with self._pool.acquire() as conn:
+            await conn.execute("SELECT pg_notify($1, said) FROM unnest($2::text[]) AS said", CHANNEL, events)
 
     async def _tail(
         self,

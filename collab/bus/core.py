@@ -45,7 +45,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """Effects of a room, for its sockets."""
+    """Effects of a room, for its sockets. None may mean that the room has set itself a time to tick: look at `due`."""
 
     diagram: UUID
     effects: RoomEffects
@@ -215,15 +215,19 @@ class Bus:
     def committed(self, diagram: UUID, seq: int, update: bytes, now: float) -> Effects:
         """An update of this node is on disk under this number; the room has acknowledged it already."""
         replica = self._replicas.get(diagram)
-        if replica is None:  # the room ended meanwhile; others may have it open
-            self._hint(diagram, seq, now)
-            return []
+        if replica is None:
+            return self.orphaned(diagram, seq, now)
         if self.up:
             replica.outgoing.append((seq, update))
             self._outgoing.add(diagram)
         else:
             self._hint(diagram, seq, now)
         return self._number(diagram, replica, [(seq, None)], now)
+
+    def orphaned(self, diagram: UUID, seq: int, now: float) -> Effects:
+        """An update of a room that has ended is on disk: whoever has the diagram open now, here or there, reads it."""
+        self._hint(diagram, seq, now)
+        return self.told(diagram, seq)
 
     def told(self, diagram: UUID, seq: int) -> Effects:
         """Somebody who has seen the log itself says how far it goes."""
@@ -269,8 +273,7 @@ class Bus:
                 fresh.append(data)
         effects: Effects = []
         if reached > room.seq:
-            if carried := room.from_log(reached, fresh, now):
-                effects.append(Carry(diagram, carried))
+            effects.append(Carry(diagram, room.from_log(reached, fresh, now)))
             replica.missing_since = None
         for seq in [seq for seq in replica.early if seq <= room.seq]:
             replica.early_bytes -= len(replica.early.pop(seq) or b"")
@@ -295,7 +298,7 @@ class Bus:
 
     # -- other nodes -------------------------------------------------------------------------------------------------
 
-    def spread(self, diagram: UUID, said: tuple[Said, ...], now: float) -> Effects:  # noqa: ARG002 -- one shape for all
+    def spread(self, diagram: UUID, said: tuple[Said, ...]) -> Effects:
         """News of this node's presences. Without Redis they stay here: presence never reaches the database (R6)."""
         replica = self._replicas.get(diagram)
         if replica is None or not self.up or not said:
@@ -327,16 +330,16 @@ class Bus:
                 effects += self._where(diagram, replica, position, now)
             case words.Presence(said):
                 if newest:
-                    effects += self._carry(diagram, room.hear_node(node, said, now, whole=False))
+                    effects.append(Carry(diagram, room.hear_node(node, said, now, whole=False)))
             case words.Roll(asks, position, said):
                 if newest:
-                    effects += self._carry(diagram, room.hear_node(node, said, now, whole=True))
+                    effects.append(Carry(diagram, room.hear_node(node, said, now, whole=True)))
                 if asks and self.up:
                     effects.append(self._roll(diagram, replica, now, asks=False))
                 effects += self._where(diagram, replica, position, now)
             case words.Left():
                 if newest:
-                    effects += self._carry(diagram, room.forget_node(node))
+                    effects.append(Carry(diagram, room.forget_node(node)))
         return effects
 
     def _where(self, diagram: UUID, replica: _Replica, position: words.Position, now: float) -> Effects:
@@ -365,21 +368,19 @@ class Bus:
         position = words.Position(replica.room.seq, replica.print() if replica.settled else b"")
         return self._say(diagram, replica, words.Roll(asks, position, replica.room.present_here()))
 
-    @staticmethod
-    def _carry(diagram: UUID, effects: RoomEffects) -> Effects:
-        return [Carry(diagram, effects)] if effects else []
-
     # -- comparing ---------------------------------------------------------------------------------------------------
 
     def _compare(self, diagram: UUID, replica: _Replica, now: float) -> Effects:
         replica.comparing, replica.compared, replica.compare_at = True, now, NEVER
         return [Compare(diagram)]
 
-    def compared(self, diagram: UUID, now: float) -> Effects:
-        """The comparison has ended, whatever came of it."""
+    def compared(self, diagram: UUID, now: float, *, again: bool = False) -> Effects:
+        """The comparison has ended; `again`: what was mended is looked at soon."""
         if (replica := self._replicas.get(diagram)) is not None:
             replica.comparing = False
             replica.compared = now
+            if again:
+                replica.compare_at = now + SUSPECT_S
             self._set_alarm(diagram, replica)
         return []
 
@@ -420,7 +421,7 @@ class Bus:
             effects += self._read(diagram, replica)
         for node in [node for node, one in replica.neighbours.items() if now >= one.heard + DEAD_S]:
             del replica.neighbours[node]
-            effects += self._carry(diagram, replica.room.forget_node(node))
+            effects.append(Carry(diagram, replica.room.forget_node(node)))
         if now >= replica.roll_at:
             replica.position_at = NEVER
             if self.up:
