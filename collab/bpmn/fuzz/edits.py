@@ -157,7 +157,7 @@ def loop(page: Page) -> list[Change]:
 def move_into(page: Page) -> list[Change]:
     """Something is dragged into another container."""
     holder = page.one(page.of(*_HOLDERS))
-    key = page.one(key for key in page.flowing() if page.kind(key) != "boundaryEvent")
+    key = page.one(key for key in page.flowing() if page.kind(key) != "boundaryEvent" and page.drawings(key))
     if holder is None or key is None or page.holds(key, holder):
         return []
     placed = page.inside(holder)
