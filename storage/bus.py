@@ -54,9 +54,11 @@ class Channels:
     """Subscriptions and publications of one node; both outlive any loss of the link."""
 
     def __init__(self, url: str, node: int, ears: Ears) -> None:
+        # No timeout of the library's on writes: its way of waiting can swallow a cancellation. The heartbeat sees to that.
         self._pool = ConnectionPool.from_url(
-            url, socket_connect_timeout=CONNECT_S, retry=Retry(NoBackoff(), 0), health_check_interval=0, protocol=2
-        )
+            url, socket_timeout=None, socket_connect_timeout=CONNECT_S, retry=Retry(NoBackoff(), 0),
+            health_check_interval=0, protocol=2,
+        )  # fmt: skip
         self._own = PREFIX + b"node:%d" % node
         self._ears = ears
         self._wanted: set[bytes] = set()
@@ -130,11 +132,13 @@ class Channels:
         """Two connections and three tasks, until any of them fails; the reason in words."""
         ear: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         mouth: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        transports: list[asyncio.WriteTransport] = []
         reason = "ended"
         try:
             async with asyncio.timeout(CONNECT_S):
-                await ear.connect()  # type: ignore[no-untyped-call]
-                await mouth.connect()  # type: ignore[no-untyped-call]
+                for connection in (ear, mouth):
+                    await connection.connect()  # type: ignore[no-untyped-call]
+                    transports.append(_transport(connection))
             self._beat_heard = time.monotonic()
             self._turns.append((b"SUBSCRIBE", self._own))
             async with asyncio.TaskGroup() as group:
@@ -144,9 +148,13 @@ class Channels:
         except* (RedisError, OSError, TimeoutError, _SilentError) as errors:
             reason = str(errors.exceptions[0])[:200] or type(errors.exceptions[0]).__name__
         finally:
+            # At once, with what was not sent: the library would wait for a reader that may never read.
+            for transport in transports:
+                transport.abort()
             for connection in (ear, mouth):
                 with suppress(RedisError, OSError):
-                    await connection.disconnect(nowait=True)
+                    await connection.disconnect()
+            await asyncio.sleep(0)
         return reason
 
     async def _beat(self) -> None:
@@ -186,12 +194,11 @@ class Channels:
             while self._turns or self._queue:
                 turns = self._take(self._turns)
                 if turns:
-                    await ear.send_packed_command(_packed(ear, turns), check_health=False)
+                    await _send(ear, turns)
                 messages = self._take(self._queue)
                 if messages:
                     self._bytes -= sum(len(payload) for _, payload in messages)
-                    commands = ((b"PUBLISH", name, payload) for name, payload in messages)
-                    await mouth.send_packed_command(_packed(mouth, commands), check_health=False)
+                    await _send(mouth, [(b"PUBLISH", name, payload) for name, payload in messages])
                     for _ in messages:
                         await mouth.read_response(timeout=SILENT_S)
 
@@ -200,5 +207,14 @@ class Channels:
         return [queue.popleft() for _ in range(min(AT_ONCE, len(queue)))]
 
 
-def _packed(connection: AbstractConnection, commands: Iterable[tuple[bytes, ...]]) -> bytes:
-    return b"".join(part for command in commands for part in connection.pack_command(*command))
+def _transport(connection: AbstractConnection) -> asyncio.WriteTransport:
+    writer = connection._writer  # noqa: SLF001 -- no public way
+    assert writer is not None
+    return writer.transport
+
+
+async def _send(connection: AbstractConnection, commands: Iterable[tuple[bytes, ...]]) -> None:
+    if not connection.is_connected:
+        raise ConnectionError("lost")  # the library would connect again by itself
+    packed = b"".join(part for command in commands for part in connection.pack_command(*command))
+    await connection.send_packed_command(packed, check_health=False)

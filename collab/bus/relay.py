@@ -47,6 +47,7 @@ class Relay:
         self._channels: Channels
         self._work: asyncio.TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = False
 
     @classmethod
     @asynccontextmanager
@@ -59,7 +60,7 @@ class Relay:
             try:
                 yield relay
             finally:
-                rooms.neighbours = None
+                rooms.neighbours, relay._ended = None, True
                 if relay._timer is not None:
                     relay._timer.cancel()
                 for task in relay._tasks:
@@ -119,6 +120,8 @@ class Relay:
     # -- carrying out ----------------------------------------------------------------------------------------------------
 
     def _do(self, effects: core.Effects) -> None:
+        if self._ended:
+            return
         for effect in effects:
             match effect:
                 case core.Publish(diagram, payload):
