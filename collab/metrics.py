@@ -21,7 +21,9 @@ RESYNCS = Counter("colane_resyncs_total", "Slow readers brought up to date with 
 GAPS = Counter("colane_gaps_total", "Updates kept apart because what they depend on was missing")
 FOLDS = Counter("colane_folds_total", "Folds of the log by the worker: ok or failed", ("result",))
 UNFOLDED = Gauge("colane_log_unfolded_seconds", "Age of the oldest update that waits for the worker to fold it")
-BUS_AWAY = Gauge("colane_bus_away", "1 while Redis is configured and not reached: other nodes hear by way of PostgreSQL")
+BUS_AWAY = Gauge(
+    "colane_bus_away", "1 while Redis is configured and not reached: other nodes hear by way of PostgreSQL"
+)
 BUS_READS = Counter("colane_bus_reads_total", "Reads of the log because messages of other nodes were missed")
 BUS_DROPPED = Counter("colane_bus_dropped_total", "Messages between nodes not sent or not understood", ("reason",))
 COMPARED = Counter("colane_comparisons_total", "Open rooms held against the database, by what was found", ("found",))

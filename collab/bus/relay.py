@@ -136,13 +136,9 @@ class Relay:
                     self._start(self._read(diagram))
                 case core.Hint(heads):
                     self._hints.update(heads)
-                    if not self._hinting:
-                        self._hinting = True
-                        self._start(self._hint())
+                    self._start(self._hint())
                 case core.Poll():
-                    if not self._polling:
-                        self._polling = True
-                        self._start(self._poll())
+                    self._start(self._poll())
                 case core.Compare(diagram):
                     self._start(self._compare(diagram))
         self._set_timer()
@@ -176,6 +172,9 @@ class Relay:
 
     async def _hint(self) -> None:
         """Tells the others through PostgreSQL; while that does not answer either, nothing is committed anyway."""
+        if self._hinting:
+            return  # the one that runs takes them along
+        self._hinting = True
         try:
             while self._hints:
                 hints, self._hints = self._hints, {}
@@ -189,6 +188,9 @@ class Relay:
 
     async def _poll(self) -> None:
         """Asks how far the logs of all open rooms go."""
+        if self._polling:
+            return
+        self._polling = True
         try:
             by_org: dict[UUID, list[UUID]] = {}
             for room in self._live.values():
