@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from api.resources import Resources
+    from collab.cluster import Route
     from storage.embedded import Running
 
 ROOT: Final = Path(__file__).resolve().parent
@@ -277,6 +278,57 @@ async def _worker(settings: Settings, urls: Urls) -> None:
             await child.wait()
             raise
         await asyncio.sleep(WORKER_PAUSE_S)
+
+
+# -- demo ---------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    nodes: Annotated[int, typer.Option(min=1, max=16, help="how many server processes")] = 2,
+    route: Annotated[str, typer.Option(help="how the proxy chooses a node: turns, or hash (by diagram)")] = "turns",
+    port: Annotated[int | None, typer.Option(help="port of the proxy")] = None,
+    data: Annotated[Path | None, typer.Option(help="folder for the embedded database")] = None,
+) -> None:
+    """Several nodes on this machine, to look at: one database, a real Valkey between them, a proxy in front."""
+    from storage.valkey import ValkeyError, valkey  # noqa: PLC0415
+
+    if route not in ("turns", "hash"):
+        raise typer.BadParameter("turns or hash", param_hint="--route")
+    settings = _settings({name: value for name, value in {"port": port, "data": data}.items() if value is not None})
+    try:
+        with _database(settings) as urls, valkey() as between:
+            _loop(_demo(settings, urls, between.url, nodes, "hash" if route == "hash" else "turns"))
+    except ValkeyError as error:
+        typer.echo(f"colane: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _demo(settings: Settings, urls: Urls, redis: str, count: int, route: "Route") -> None:
+    from api import telemetry  # noqa: PLC0415
+    from collab import cluster  # noqa: PLC0415
+    from collab import demo as organization  # noqa: PLC0415
+    from collab.workshop import Workshop  # noqa: PLC0415
+    from storage.database import Database  # noqa: PLC0415
+
+    telemetry.configure(settings)
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    preset = settings.token.get_secret_value() if settings.token else None
+    async with Database.open(urls.app) as db, Workshop.open() as workshop:
+        welcome = await organization.welcome(db, workshop, ROOT / "collab" / "samples", preset)
+    environment = {
+        **settings.environment(), "DATABASE_URL": urls.app, "COLANE_WORKER_URL": urls.worker, "REDIS_URL": redis,
+        "COLANE_HOST": "127.0.0.1",
+    }  # fmt: skip
+    async with cluster.nodes(count, ROOT, environment) as running, _Endless() as tasks:
+        tasks.start(cluster.Proxy(running, route).serve(settings.host, settings.port))
+        url = f"http://{settings.host}:{settings.port}"
+        lines = [f"Colane is ready at {url}", f"Sign in once with {url}/signin/{welcome.link}"]
+        lines += [f"Node {one.number} is http://127.0.0.1:{one.port}, process {one.process.pid}" for one in running]
+        print(*lines, f"Redis is {redis}", sep="\n", flush=True)  # noqa: T201 -- what people look for
+        await stopping.wait()
 
 
 # -- the other commands -----------------------------------------------------------------------------------------------

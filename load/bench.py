@@ -12,6 +12,7 @@ BENCHMARKS = {
     "documents": "what a diagram costs step by step, by size; sizes of updates",
     "edits": "from an edit to its acknowledgement with two rooms; CPU an edit; memory of open rooms",
     "start": "how long until the server is ready",
+    "nodes": "two nodes while the Redis between them is killed and comes back",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
 
