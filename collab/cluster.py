@@ -13,11 +13,11 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import structlog
 
@@ -122,7 +122,13 @@ class Proxy:
                     "proxy.socket", node=node.number, path=head.split(b" ", 2)[1].partition(b"?")[0].decode("latin1")
                 )
             writer.write(head)
-            await _both(_pump(client, writer), _pump(reader, answer))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    asking = group.create_task(_pump(client, writer))
+                    await _pump(reader, answer)  # when the node has said all, it is over
+                    asking.cancel()
+            finally:
+                writer.close()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
@@ -136,19 +142,10 @@ class Proxy:
         return None
 
 
-async def _both(*pumps: Coroutine[Any, Any, None]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for pump in pumps:
-            group.create_task(pump)
-
-
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Bytes one way until the end; a slow reader holds up a fast writer, so nothing piles up here."""
-    try:
+    with contextlib.suppress(OSError):
         while data := await reader.read(PIECE):
             writer.write(data)
             await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+        writer.write_eof()

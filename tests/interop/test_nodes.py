@@ -5,6 +5,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,9 @@ from tests.nodes import Pair, pair
 from tests.serving import Served
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(120)]
+
+LONG = bool(os.environ.get("COLANE_LONG_MINUTES"))
+OUTAGE_S = 30 if LONG else 1
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +138,7 @@ def test_R10_a_right_that_is_taken_ends_sockets_on_both_nodes_within_a_second(no
 
 def test_R7_redis_killed_while_people_write_stops_nobody_and_loses_nothing(nodes: Pair) -> None:
     diagram = nodes.one.create(DIAGRAM)
-    seconds, rate = 4, 50
+    seconds, rate = OUTAGE_S + 2, 50
     with (
         NodeClient("hocuspocus").connect(nodes.one, diagram) as ann,
         NodeClient("yws").connect(nodes.two, diagram) as bob,
@@ -143,8 +147,9 @@ def test_R7_redis_killed_while_people_write_stops_nobody_and_loses_nothing(nodes
         bob.tell("burst", prefix="b", count=seconds * rate, rate=rate)
         time.sleep(0.5)
         nodes.redis.kill()
-        progress, heard = [], []
-        for _ in range(4):
+        progress = [(saved(ann, "a"), saved(bob, "b"))]
+        heard = [(len(burst(ann)), len(burst(bob)))]
+        for _ in range(OUTAGE_S * 2):
             time.sleep(0.5)
             progress.append((saved(ann, "a"), saved(bob, "b")))
             heard.append((len(burst(ann)), len(burst(bob))))
@@ -160,8 +165,8 @@ def test_R7_redis_killed_while_people_write_stops_nobody_and_loses_nothing(nodes
             "Redis is back", lambda: metric(nodes.one, "colane_bus_away") == metric(nodes.two, "colane_bus_away") == 0
         )
         assert time.monotonic() - back < 5.0
-        ann.wait_for("done")
-        bob.wait_for("done")
+        for client in (ann, bob):
+            client.wait_for("done", 60.0)
         keys = {f"{prefix}{number}" for prefix in "ab" for number in range(seconds * rate)}
         eventually("equal", lambda: same(ann, bob, keys=keys), 5.0)
         eventually("all is acknowledged", lambda: saved(ann, "a") == saved(bob, "b") == seconds * rate)
@@ -169,3 +174,21 @@ def test_R7_redis_killed_while_people_write_stops_nobody_and_loses_nothing(nodes
             assert burst(fresh) == keys
     for server in (nodes.one, nodes.two):
         assert metric(server, "colane_divergent_rooms") == 0
+
+
+@pytest.mark.skipif(not LONG, reason="takes half a minute: only with ./run test --long")
+def test_R6_presences_of_a_node_that_is_killed_vanish_within_30_s(tmp_path: Path) -> None:
+    with pair(tmp_path) as nodes:
+        diagram = nodes.one.create(DIAGRAM)
+        with (
+            NodeClient("yws").connect(nodes.two, diagram) as ann,
+            NodeClient("yws").connect(nodes.one, diagram) as bob,
+        ):
+            ann.ask("aware", "done", field="cursor", value={"x": 1})
+            eventually("he sees her", lambda: [at["x"] for at in shown(bob).values()] == [1])
+            nodes.two.kill()
+            eventually("she has vanished", lambda: not shown(bob), 30.0)
+            bob.ask("set", "done", key="Task_1", register="@name", value="alone")
+        nodes.two.start()
+        with NodeClient("yws").connect(nodes.two, diagram) as again:
+            assert again.get("Task_1", "@name") == "alone"
