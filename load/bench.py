@@ -5,7 +5,9 @@ Exit code 0 when its budget was kept, 1 when not. A benchmark is a module with `
 
 import argparse
 import importlib
+import inspect
 import sys
+from pathlib import Path
 
 BENCHMARKS = {
     "health": "p99 of /livez and /readyz while two rooms are busy and large files come and go",
@@ -13,6 +15,7 @@ BENCHMARKS = {
     "edits": "from an edit to its acknowledgement with two rooms; CPU an edit; memory of open rooms",
     "start": "how long until the server is ready",
     "nodes": "two nodes while the Redis between them is killed and comes back",
+    "merges": "which stale saves merge by themselves: random pairs of edits over FILES; is every merge what it should be?",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
 
@@ -22,12 +25,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./run bench", description="Benchmarks; each starts a server of its own.")
     parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS))
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure, where that matters")
+    parser.add_argument("files", nargs="*", type=Path, help="BPMN files, for those that work on files; else our own")
     options = parser.parse_args()
     if options.name is None:
         for name, what in BENCHMARKS.items():
             print(f"  {name:<12}{what}")
         return 0
-    return 0 if importlib.import_module(f"load.{options.name}").run(options.seconds) else 1
+    run = importlib.import_module(f"load.{options.name}").run
+    ours = sorted((Path(__file__).resolve().parents[1] / "collab" / "samples").glob("*.bpmn"))
+    kept = (
+        run(options.seconds, options.files or ours)
+        if "files" in inspect.signature(run).parameters
+        else run(options.seconds)
+    )
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

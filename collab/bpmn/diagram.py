@@ -6,7 +6,7 @@ Called by collab/save.py, checkpoint.py, fold.py and by the command line.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -98,7 +98,7 @@ def edit_towards(updates: Sequence[bytes], data: bytes, charset: str | None, cli
     live = document.read(doc)
     seen = repair.view(live)
     edit = diff.Edit.of(repair.tree(seen), tree)
-    changes = edit.registers(live, client_id)
+    changes = edit.registers(live, client_id).changes
     if not changes:
         return Edited(None, _rendered(seen), _verbatim(data, charset, tree), exact=True)
     before = doc.get_state()
@@ -122,21 +122,28 @@ def merge(updates: Sequence[bytes], base: bytes, data: bytes, charset: str | Non
     before = doc.get_state()
     if not document.write(doc, found.changes):
         return Edited(None, _rendered(seen), _verbatim(data, charset, tree), exact=False, kept=found.kept)
-    after = _bless(doc, seen)
+    after = _bless(doc, seen, found.faults)
     verbatim = _verbatim(data, charset, tree)
     return Edited(doc.get_update(before), _rendered(after), verbatim, exact=False, kept=found.kept)
 
 
-def _bless(doc: document.Shared, seen: repair.View) -> repair.View:
+def _bless(doc: document.Shared, seen: repair.View, faults: Mapping[str, set[str]] | None = None) -> repair.View:
     """The text's own faults stay as they are: they are its author's, not a merge's. `seen` is the view before the edit.
 
-    Whatever is repaired now and was not before is noted as a quirk, until nothing new is repaired.
+    Whatever is repaired now and was not before is noted as a quirk, until nothing new is repaired; of a text that was
+    merged only its own `faults` (key to rules) are: what the two sides broke together is repaired.
     """
     before = {(one.rule, one.key) for one in seen.repairs}
     for _ in range(imports.ATTEMPTS):
         now = document.read(doc)
         after = repair.view(now)
-        fresh = [one for one in after.repairs if (one.rule, one.key) not in before and one.key in now.nodes]
+        fresh = [
+            one
+            for one in after.repairs
+            if (one.rule, one.key) not in before
+            and one.key in now.nodes
+            and (faults is None or one.rule in faults.get(one.key, ()))
+        ]
         if not fresh:
             break
         found = repair.quirks(now)

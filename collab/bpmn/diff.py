@@ -30,6 +30,14 @@ class Difference:
     value: Value | None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Changes for a live document, and what the keys of the text are called there."""
+
+    changes: list[Change]
+    keys: dict[str, str]
+
+
 class Edit:
     """The way from a base to a text. `registers` gives the changes; `differences` tells people."""
 
@@ -77,12 +85,16 @@ class Edit:
             return Difference(names.old(key), "element", a, b)
         return names.told(key, register, a, b)
 
-    def registers(self, live: Snapshot, client_id: int) -> list[Change]:
+    def new_name(self, key: str) -> str:
+        """The element a record of the text belongs to, by its id."""
+        return _Names(self.base, self.text, self._to_base).new(key)
+
+    def registers(self, live: Snapshot, client_id: int) -> "Written":
         """The changes that make the live document show the text.
 
         `live` holds the records that the base is a view of; `client_id` names the author of new ones.
         """
-        return _Writing(self, live, client_id).changes()
+        return _Writing(self, live, client_id).written()
 
     @property
     def to_base(self) -> dict[str, str]:
@@ -195,7 +207,7 @@ class _Writing:
             self._keys[key] = wanted
             taken.add(wanted)
 
-    def changes(self) -> list[Change]:
+    def written(self) -> Written:
         edit = self._edit
         places = _Places(edit, self._live, self._keys).changed()
         for name in _COMPARED_META:
@@ -212,7 +224,7 @@ class _Writing:
         for key in edit.removed:
             self._put(key, "d", 1)
         self._lanes()
-        return self._changes
+        return Written(self._changes, self._keys)
 
     def _put(self, key: str, register: str, value: Value | None) -> None:
         self._changes.append(Change(key, register, value))
@@ -317,7 +329,7 @@ class _Places:
         """The index a child has in the live document, while it stays with its parent."""
         mine = self._keys.get(key, "")
         record = self._live.nodes.get(mine, {})
-        if key not in self._edit.to_base or record.get("d"):
+        if key not in self._edit.to_base or "p" not in record or record.get("d"):
             return None
         if name != "p":
             return str(_at(record[name], 1)) if name in record else None

@@ -1,14 +1,17 @@
-"""Which element of one file is which of another: by id, then by place, name and content.
+"""Which element of one file is which of another: by id, by what draws it, then by place, name and content.
 
 So that a file edited in another tool comes back as an edit of the same records, not as a new diagram. Pure; called by
 diff.py. Both sides are snapshots as the import makes them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from collab.bpmn.imports import kind_of
 from collab.bpmn.records import Record, Snapshot, Value
 
+_PLACES = ("p", "qk", "ioo", "oo")
+_LEADS = "->"
+_LEADING = ("@bpmnElement", "@targetRef", "@sourceRef", "@attachedToRef")
 Children = dict[str, list[str]]
 
 
@@ -50,11 +53,50 @@ def match(base: Snapshot, other: Snapshot) -> dict[str, str]:
         if known and known not in used and key not in found:
             found[key] = known
             used.add(known)
+    _renamed(base, other, found, used)
+    _drawn(base, other, found, used)
     seals = (_Seals(base, below), _Seals(other, beside))
     for key in _down(roots[1], beside):
         if key in found:
             _pair(below.get(found[key], []), beside.get(key, []), seals, found, used)
     return found
+
+
+def _renamed(base: Snapshot, other: Snapshot, found: dict[str, str], used: set[str]) -> None:
+    """Who was given another id: an imported record's key is the id it came with; what draws or leads to it stayed."""
+    for key in other.nodes:
+        if not key.startswith("~"):
+            _meet(key, key, base, other, found, used)
+    for name in _LEADING:
+        for key, old in list(found.items()):
+            new, was = _led(other, key, name), _led(base, old, name)
+            drawn = name == "@bpmnElement"  # a drawing may stay while its element becomes another type
+            if new in other.nodes and was in base.nodes and (drawn or kind_of(other, new) == kind_of(base, was)):
+                _meet(new, was, base, other, found, used)
+
+
+def _drawn(base: Snapshot, other: Snapshot, found: dict[str, str], used: set[str]) -> None:
+    """Shapes and edges without ids: by what they draw, on which plane."""
+    shapes: dict[tuple[str, str], str] = {}
+    for old, record in base.nodes.items():
+        if "@bpmnElement" in record:
+            shapes.setdefault((_led(base, old, "@bpmnElement"), parent_of(record) or ""), old)
+    for key, record in other.nodes.items():
+        if "@bpmnElement" in record and key not in found:
+            place = (found.get(_led(other, key, "@bpmnElement"), ""), found.get(parent_of(record) or "", ""))
+            if place[0] and place in shapes:
+                _meet(key, shapes[place], base, other, found, used)
+
+
+def _meet(key: str, old: str, base: Snapshot, other: Snapshot, found: dict[str, str], used: set[str]) -> None:
+    if key in other.nodes and old in base.nodes and key not in found and old not in used:
+        found[key] = old
+        used.add(old)
+
+
+def _led(side: Snapshot, key: str, name: str) -> str:
+    value = side.nodes[key].get(name)
+    return str(value["r"]) if isinstance(value, dict) and "r" in value else ""
 
 
 def _down(root: str, children: Children) -> Iterator[str]:
@@ -68,9 +110,16 @@ def _down(root: str, children: Children) -> Iterator[str]:
 def _pair(
     olds: list[str], news: list[str], seals: "tuple[_Seals, _Seals]", found: dict[str, str], used: set[str]
 ) -> None:
-    """Children of parents that match: equal content first, then the same name (and id, if any) in the same order."""
-    for exact in (True, False):
-        sealed: list[Callable[[str], object]] = [one.of if exact else one.name for one in seals]
+    """Children of parents that match: equal content, equal but for the id, the same kind (and id, if any) in their order;
+    at last what had no id and was given one.
+    """
+    first, second = seals
+    for sealed in (
+        (first.of, second.of),
+        (first.but_for_id, second.but_for_id),
+        (first.name, second.name),
+        (first.name, second.kind),
+    ):
         waiting: dict[object, list[str]] = {}
         for key in olds:
             if key not in used:
@@ -88,23 +137,35 @@ class _Seals:
     def __init__(self, snapshot: Snapshot, children: Children) -> None:
         self._snapshot, self._nodes = snapshot, snapshot.nodes
         self._children = children
-        self._known: dict[str, int] = {}
+        self._known: dict[str, object] = {}
 
     def name(self, key: str) -> object:
         """What two nodes must share to be the same one with other content; another prefix makes no other thing."""
-        kind = kind_of(self._snapshot, key)
-        return (kind or self._nodes[key].get("t"), self._nodes[key].get("@id"))
+        return (self._kind(key), self._nodes[key].get("@id"))
 
-    def of(self, key: str) -> int:
+    def kind(self, key: str) -> object:
+        """What `name` is for one without an id."""
+        return (self._kind(key), None)
+
+    def _kind(self, key: str) -> object:
+        return kind_of(self._snapshot, key) or self._nodes[key].get("t")
+
+    def of(self, key: str) -> object:
         """Equal for equal content."""
         if key not in self._known:
-            record = self._nodes[key]
-            own = tuple(
-                sorted((name, _frozen(value)) for name, value in record.items() if name not in ("p", "qk", "ioo", "oo"))
-            )
-            self._known[key] = hash((own, tuple(self.of(child) for child in self._children.get(key, []))))
+            self._known[key] = hash((self._own(key, _PLACES), tuple(map(self.of, self._children.get(key, [])))))
         return self._known[key]
+
+    def but_for_id(self, key: str) -> object:
+        """Equal for equal content under another id; what says nothing but its kind and where it leads is like no other."""
+        own = self._own(key, (*_PLACES, "@id"))
+        inner = tuple(map(self.of, self._children.get(key, [])))
+        plain = not inner and all(name == "t" or value == _LEADS for name, value in own)
+        return (id(self), key) if plain or "@id" not in self._nodes[key] else (own, inner)
+
+    def _own(self, key: str, but: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted((name, _frozen(value)) for name, value in self._nodes[key].items() if name not in but))
 
 
 def _frozen(value: Value) -> str:
-    return "->" if isinstance(value, dict) else repr(value)
+    return _LEADS if isinstance(value, dict) else repr(value)

@@ -15,6 +15,7 @@ from collab.bpmn.records import Change, Snapshot, Value
 
 # How a file is written, not what it says.
 _HABITS: Final = frozenset(("qk", "oo", "ioo", "cd", "q"))
+_LISTED: Final = frozenset(("incoming", "outgoing", "flowNodeRef"))  # follow from flows and lanes
 _GONE: Final = "\0"  # begins the names of base records that the other side took away
 # What the schema says when nothing is said: tools leave these out, or write them.
 _DEFAULTS: Final = {
@@ -48,11 +49,15 @@ class Conflict:
 
 @dataclass(slots=True)
 class Merge:
-    """`changes` make `theirs` say what yours changed too; only when there are no conflicts."""
+    """`changes` make `theirs` say what yours changed too; only when there are no conflicts.
+
+    `faults` are rules that records of yours break by themselves: their author's, not the merge's.
+    """
 
     changes: list[Change] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
     kept: list[dict[str, str]] = field(default_factory=list)
+    faults: dict[str, set[str]] = field(default_factory=dict)
 
 
 def merge(base: Snapshot, yours: Snapshot, theirs: Snapshot, live: Snapshot, client_id: int) -> Merge:
@@ -99,7 +104,11 @@ class _Merging:
         self._my_removals(removed)
         if found.conflicts:
             return found
-        for change in self._edit.registers(live, client_id):
+        written = self._edit.registers(live, client_id)
+        for key, record in self._edit.text.nodes.items():
+            if isinstance(faults := record.get("qk"), dict):
+                found.faults[written.keys[key]] = {rule.partition("@")[0] for rule in faults}
+        for change in written.changes:
             if self._wanted(change, mine, removed, live) and _GONE not in change.key:
                 found.changes.append(change)
         return found
@@ -172,7 +181,7 @@ class _Merging:
         yours = {old: key for key, old in self._edit.to_base.items()}
         for (key, register), (before, after) in mine.items():
             if key.startswith(_GONE):
-                self._clash(key, register, before, after, None)
+                self._taken(key, by_me=False)
                 continue
             changed, now = self._their(key, register)
             kinds = (imports.kind_of(self._edit.text, yours[key]), imports.kind_of(self._theirs, key))
@@ -185,12 +194,12 @@ class _Merging:
         for key in self._edit.added:
             record = self._edit.translated(key, {**self._edit.to_base, **{one: one for one in self._edit.added}})
             if any(map(_leans_on_gone, record.values())):
-                tag = str(record.get("t", ""))
-                element = str(record.get("@id") or key)
-                self._found.conflicts.append(Conflict(element, "element", None, tag, None))
+                self._tell(Conflict(self._edit.new_name(key), "element", None, str(record.get("t", "")), None))
 
     def _my_removals(self, removed: set[str]) -> None:
         for key in sorted(removed):
+            if imports.kind_of(self._base, key) in _LISTED:
+                continue
             record = self._base.nodes[key]
             registers = record.keys() | self._theirs.nodes[key].keys()
             if any(register not in _HABITS and self._their(key, register)[0] for register in registers):
@@ -205,17 +214,21 @@ class _Merging:
                         if name in removed and name not in _named(register, was.get(register)):
                             self._taken(name)
 
-    def _taken(self, key: str) -> None:
-        """Yours took away what the other side changed, or leans on."""
-        if (key, "d") not in self._seen:
-            tag = self._base.nodes[key].get("t")
-            self._clash(key, "d", tag, None, tag)
+    def _taken(self, key: str, *, by_me: bool = True) -> None:
+        """One side took away what the other changed, or leans on."""
+        tag = self._base.nodes[key].get("t")
+        self._clash(key, "d", tag, *((None, tag) if by_me else (tag, None)))
 
     def _clash(self, key: str, register: str, base: Value | None, yours: Value | None, theirs: Value | None) -> None:
-        self._seen.add((key, register))
         told = self._edit.told(key, register, base, yours)
         other = self._edit.told(key, register, base, theirs)
-        self._found.conflicts.append(Conflict(told.element, told.property, told.base, told.value, other.value))
+        self._tell(Conflict(told.element, told.property, told.base, told.value, other.value))
+
+    def _tell(self, one: Conflict) -> None:
+        """Once: an element that is gone with all its parts is one thing that is gone."""
+        if (one.element, one.property) not in self._seen:
+            self._seen.add((one.element, one.property))
+            self._found.conflicts.append(one)
 
     # -- what is written -----------------------------------------------------------------------------------------------
 

@@ -1,14 +1,19 @@
 """Three-way merge: disjoint edits both stay, the same edit is no conflict, a clash names element, property and all three."""
 
+import os
+import random
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from collab.bpmn import diagram, document, imports, repair, xml
+from collab.bpmn import diagram, document, imports, repair, schema, xml
 from collab.bpmn.compare import compare
 from collab.bpmn.diagram import Clash, Edited
+from collab.bpmn.records import Change
+from load import merges
+from tests.conftest import ROOT
 from tests.people import TEXT
 
 Edit = tuple[bytes, bytes]
@@ -113,7 +118,7 @@ def test_the_same_addition_on_both_sides_is_one_and_another_one_under_its_id_a_c
 def test_what_one_side_took_away_the_other_may_not_have_changed_or_lean_on() -> None:
     doc = (b">c<", b">see<")
     assert clash_of(merged(small(NO_C), small(doc), SMALL))[0][:2] == ("C", "element")
-    assert clash_of(merged(small(doc), small(NO_C), SMALL))[0][:2] == ("C", "documentation")
+    assert clash_of(merged(small(doc), small(NO_C), SMALL))[0][:2] == ("C", "element")
     assert clash_of(merged(small(NO_C), small(FLOW), SMALL)) == [("C", "element", "bpmn:task", None, "bpmn:task")]
     assert clash_of(merged(small(FLOW), small(NO_C), SMALL))[0][:2] == ("BC", "element")
     assert isinstance(merged(small(NO_C), small(NO_C), SMALL), Edited)
@@ -182,3 +187,95 @@ def test_a_file_that_another_tool_saved_again_is_no_edit(corpus: Path, tmp_path:
         assert changed - {"exporter"} <= odd, (file.name, changed)
         assert [found.added, found.removed, found.moved] == [[], [], []], file.name
         assert bool(result.kept) >= (file.name in LOSSY), file.name
+
+
+@pytest.mark.timeout(120)
+def test_random_pairs_of_edits_merge_unless_both_changed_the_same() -> None:
+    seed, report = random.SystemRandom().randrange(2**32), merges.Report()
+    for file in (*(ROOT / "collab/samples").glob("*.bpmn"), *(ROOT / "tests/fixtures/golden").glob("*.bpmn")):
+        merges.pairs(file.name, file.read_bytes(), seed, 1, report)
+    assert report.failures == [], f"seed {seed}: {report.failures[:3]}"
+    assert sum(report.apart.values()) > 5, "some left each other alone"
+
+
+@pytest.mark.timeout(0)
+def test_random_pairs_over_the_corpus(corpus: Path) -> None:
+    minutes = float(os.environ.get("COLANE_LONG_MINUTES") or 0)
+    if not minutes:
+        pytest.skip("only with --long")
+    files = [file for file in sorted(corpus.rglob("*.bpmn")) if file.stat().st_size < 200_000]
+    assert merges.run(10 * minutes, files)
+
+
+BARE = b"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI"
+    xmlns:dc="http://www.omg.org/spec/DD/20100524/DC" targetNamespace="urn:t">
+  <process id="P">
+    <task id="A" name="a"/>
+    <task id="B" name="b"/>
+    <sequenceFlow sourceRef="A" targetRef="B"/>
+  </process>
+  <bpmndi:BPMNDiagram>
+    <bpmndi:BPMNPlane bpmnElement="P">
+      <bpmndi:BPMNShape bpmnElement="A"><dc:Bounds x="0" y="0" width="10" height="10"/></bpmndi:BPMNShape>
+      <bpmndi:BPMNShape bpmnElement="B"><dc:Bounds x="50" y="0" width="10" height="10"/></bpmndi:BPMNShape>
+    </bpmndi:BPMNPlane>
+  </bpmndi:BPMNDiagram>
+</definitions>"""
+
+
+def bare(*edits: Edit) -> bytes:
+    return edited(*edits, text=BARE)
+
+
+def test_an_element_that_was_given_another_id_is_the_same_one() -> None:
+    renamed = BARE.replace(b'"A"', b'"A_new"')
+    named = bare((b'name="a"', b'name="after"'))
+    for yours, theirs in ((renamed, named), (named, renamed)):
+        assert b'id="A_new" name="after"' in text_of(merged(yours, theirs, BARE))
+    assert b'<userTask id="A_new"' in text_of(merged(renamed, bare((b'<task id="A"', b'<userTask id="A"')), BARE))
+
+
+def test_shapes_without_ids_are_known_by_what_they_draw() -> None:
+    gone = bare((b'<task id="A" name="a"/>', b""), (b'<sequenceFlow sourceRef="A" targetRef="B"/>', b""))
+    gone = gone.replace(
+        gone[gone.index(b'<bpmndi:BPMNShape bpmnElement="A">') : gone.index(b'<bpmndi:BPMNShape bpmnElement="B">')], b""
+    )
+    wider = bare((b'x="50" y="0" width="10"', b'x="50" y="0" width="99"'))
+    for yours, theirs in ((gone, wider), (wider, gone)):
+        text = text_of(merged(yours, theirs, BARE))
+        assert b'width="99" x="50" y="0"' in text
+        assert b'"A"' not in text
+
+
+def test_what_two_sound_sides_break_together_is_repaired_and_not_kept() -> None:
+    """One calls A what the other calls B: each alone is sound, both together are one id twice."""
+    text = text_of(
+        merged(
+            bare((b'id="A" name', b'id="C" name'), (b'"A"', b'"C"'), (b'"A"', b'"C"')),
+            BARE.replace(b'"B"', b'"C"'),
+            BARE,
+        )
+    )
+    assert text.count(b'id="C"') == 1
+
+
+def test_a_flow_without_an_id_is_never_listed_by_another_name() -> None:
+    listing = bare(
+        (b'<task id="A" name="a"/>', b'<task id="A" name="a"/><endEvent id="E"><incoming>F</incoming></endEvent>')
+    )
+    listing = listing.replace(b"</process>", b'<sequenceFlow id="F" sourceRef="B" targetRef="E"/></process>')
+    turned = listing.replace(b'sourceRef="A" targetRef="B"', b'sourceRef="B" targetRef="A"')
+    text = text_of(merged(turned, listing.replace(b'name="a"', b'name="x"'), listing))
+    assert b"~" not in text
+    assert b'name="x"' in text
+
+
+def test_a_shape_that_was_made_for_a_file_without_prefixes_can_be_read() -> None:
+    empty = b"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI"
+    targetNamespace="urn:t"><process id="P"/><bpmndi:BPMNDiagram><bpmndi:BPMNPlane bpmnElement="P"/></bpmndi:BPMNDiagram></definitions>"""
+    doc = document.load([diagram.from_xml(empty, None, 1).update], 2)
+    task = [Change("~2.1", "t", "task"), Change("~2.1", "@id", "T"), Change("~2.1", "p", ["P", "a0", "P"])]
+    document.write(doc, task)
+    shown = xml.write(repair.tree(repair.view(document.read(doc))))
+    assert b"BPMNShape" in shown
+    assert schema.problems(shown) == []

@@ -107,4 +107,4 @@ def _elements(root: Node) -> list[Node]:
 def test_a_file_is_no_edit_of_itself(everything: Snapshot) -> None:
     tree = repair.tree(repair.view(everything))
     again = xml.parse((FIXTURES / "golden" / "everything.bpmn").read_bytes())
-    assert diff.Edit.of(tree, again).registers(everything, 7) == []
+    assert diff.Edit.of(tree, again).registers(everything, 7).changes == []

@@ -139,6 +139,7 @@ class _Round:
             who.page = Page(live, self._rng, self._new_key)
         kind = self._rng.choice(KINDS)
         changes = _undone(who, live) if kind == "undo" else EDITS[kind](who.page)
+        changes = [one for one in changes if live.nodes.get(one.key, {}).get(one.register) != one.value]
         if not changes:
             return
         alone = EDITS.get(kind) in PLAIN and self._rng.random() < ALONE

@@ -40,7 +40,7 @@ class Page:
     def flowing(self, *, inside: str | None = None) -> list[str]:
         """Events, activities and gateways; of one container, if it is named."""
         known = flow_nodes()
-        found = [key for key, kind in self._kinds.items() if kind in known]
+        found = [key for key, kind in self._kinds.items() if kind in known and self.parent(key) in self.nodes]
         return found if inside is None else [key for key in found if self.parent(key) == inside]
 
     def one(self, keys: Iterable[str]) -> str | None:
@@ -122,27 +122,27 @@ class Page:
 
     def shape(self, element: str, plane: str | None, width: str, height: str) -> list[Change]:
         """A shape somewhere on the plane; none in a file that knows no drawings."""
-        tag = self._declared("dc:", "Bounds")
-        if plane is None or tag is None:
+        if plane is None:
             return []
+        tag = self._declared("dc:", "Bounds")
         bounds = [tag, "a0", str(self.rng.randrange(900)), str(self.rng.randrange(600)), width, height]
         return [*self._drawing(element, plane, "BPMNShape"), Change(f"{element}@{plane}", "b", bounds)]
 
     def edge(self, element: str, plane: str | None) -> list[Change]:
         """An edge of two points on the plane."""
-        tag = self._declared("di:", "waypoint")
-        if plane is None or tag is None:
+        if plane is None:
             return []
+        tag = self._declared("di:", "waypoint")
         points = [tag, "a0", *(str(self.rng.randrange(900)) for _ in range(4))]
         return [*self._drawing(element, plane, "BPMNEdge"), Change(f"{element}@{plane}", "w", points)]
 
-    def _declared(self, plain: str, local: str) -> str | None:
-        """A tag of one of the drawing's namespaces, by the prefix that the root declares."""
+    def _declared(self, plain: str, local: str) -> str:
+        """A tag of one of the drawing's namespaces, by the prefix that the root declares, else by the usual one."""
         for name, uri in self.nodes[self.root].items():
             if name.startswith("@xmlns") and grammar.PREFIXES.get(str(uri)) == plain:
                 prefix = name.removeprefix("@xmlns").removeprefix(":")
                 return f"{prefix}:{local}" if prefix else local
-        return None
+        return plain + local
 
     def _drawing(self, element: str, plane: str, local: str) -> list[Change]:
         key = f"{element}@{plane}"

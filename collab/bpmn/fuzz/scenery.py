@@ -82,7 +82,9 @@ def change_lane(page: Page) -> list[Change]:
     if not members:
         return []
     key, register = page.rng.choice(members)
-    lane = page.one(one for one in page.of("lane") if page.parent(one) == register[2:])
+    held = page.nodes[key][register]
+    now = held[0] if isinstance(held, list) else ""
+    lane = page.one(one for one in page.of("lane") if page.parent(one) == register[2:] and one != now)
     return [Change(key, register, [lane, "z" + str(page.rng.randrange(9))])] if lane else []
 
 

@@ -101,10 +101,11 @@ def _lane(finish: Finish, node: Node, entries: list[tuple[str, str]]) -> None:
 
 
 def _insert(finish: Finish, node: Node, kind: str, keys: list[str]) -> None:
-    """Puts derived entries after everything of lower or equal rank."""
+    """Puts derived entries after everything of lower or equal rank; what has no id cannot be listed."""
+    draft = finish.draft
+    keys = [key for key in keys if isinstance(draft.value(key, "@id"), str)]
     if not keys or node.key is None:
         return
-    draft = finish.draft
     known = shape(draft.kind(node.key))
     ranks = known.ranks if known else {}
     rank, at = ranks.get(kind, 0), len(node.children)

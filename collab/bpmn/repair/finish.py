@@ -81,15 +81,16 @@ class Finish:
             node.cdata = _marks(node.text, record.get("cd"))
             return node
         node.attributes = self._attributes(key, record)
-        scope = self._declare(key, node, record, scope)
+        folded = unfold(record)
+        scope = self._declare(key, node, record, scope, folded)
         known = shape(kind)
         placed: list[_Placed] = []
         for child in draft.children.get(key, ()):
             if draft.parents.get(child) == key:
                 rank = known.ranks.get(draft.kind(child)) if known else None
                 placed.append(_Placed(rank, _index(draft.nodes[child]), child, self.build(child, scope)))
-        for plain, index, folded in unfold(record):
-            placed.append(_Placed(known.ranks.get(plain) if known else None, index, "", folded))
+        for plain, index, inner in folded:
+            placed.append(_Placed(known.ranks.get(plain) if known else None, index, "", inner))
         if placed:
             node.children = _arrange(placed, as_written=flagged(record.get("oo")) or known is None)
         text = self.written(draft.value(key, "x"))
@@ -125,15 +126,18 @@ class Finish:
                     made[name[1:]] = text
         return made
 
-    def _declare(self, key: str, node: Node, record: Record, scope: dict[str, str]) -> dict[str, str]:
-        """Declares here what the node uses and its place does not know."""
+    def _declare(
+        self, key: str, node: Node, record: Record, scope: dict[str, str], folded: list[tuple[str, str, Node]]
+    ) -> dict[str, str]:
+        """Declares here what the node, its bounds and waypoints use and its place does not know."""
         draft = self.draft
         if key in draft.declaring:
             scope = scope | declared(record)
-        if self._simple and key != draft.root and draft.root in draft.declaring and self._usual(node, scope):
+        if self._simple and key != draft.root and draft.root in draft.declaring and self._usual(node, scope, folded):
             return scope
         own = draft.scope(key).prefixes if key in draft.parents else {}
-        for prefix in sorted({self._prefix(node.tag)} | {self._prefix(n) for n in node.attributes if ":" in n}):
+        tags = (node.tag, *(inner.tag for _, _, inner in folded))
+        for prefix in sorted({self._prefix(n) for n in tags} | {self._prefix(n) for n in node.attributes if ":" in n}):
             if prefix in ("xml", "xmlns"):
                 continue
             wanted = own.get(prefix)  # "" is a namespace that was undone, not one that is missing
@@ -145,8 +149,10 @@ class Finish:
             node.attributes[f"xmlns:{prefix}" if prefix else "xmlns"] = wanted
         return scope
 
-    def _usual(self, node: Node, scope: dict[str, str]) -> bool:
-        if self._prefix(node.tag) not in scope:
+    def _usual(self, node: Node, scope: dict[str, str], folded: list[tuple[str, str, Node]]) -> bool:
+        if self._prefix(node.tag) not in scope or any(
+            self._prefix(inner.tag) not in scope for _, _, inner in folded[:2]
+        ):
             return False
         return all(":" not in name or self._prefix(name) in scope for name in node.attributes)
 

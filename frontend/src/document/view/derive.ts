@@ -2,7 +2,6 @@
 import { compare } from "./bytes.ts";
 import { isObject, target, type Draft } from "./draft.ts";
 import { members, shape } from "./grammar.ts";
-import { identity } from "./tree.ts";
 import type { Json, Rec, ViewNode } from "./types.ts";
 
 type Ends = Map<string, string[]>;
@@ -58,7 +57,7 @@ function list(draft: Draft, node: ViewNode, kind: string, side: string, flows: s
   insert(
     node,
     kind,
-    ordered.map((flow) => reference(node, kind, identity(draft, flow))),
+    ordered.flatMap((flow) => reference(draft, node, kind, flow)),
   );
 }
 
@@ -84,7 +83,7 @@ function lanes(draft: Draft, nodes: Map<string, ViewNode>): void {
     insert(
       node,
       "flowNodeRef",
-      entries.filter(([, member]) => !listed.has(member)).map(([, member]) => reference(node, "flowNodeRef", identity(draft, member))),
+      entries.filter(([, member]) => !listed.has(member)).flatMap(([, member]) => reference(draft, node, "flowNodeRef", member)),
     );
   }
 }
@@ -102,11 +101,14 @@ function literal(draft: Draft, node: ViewNode, kind: string, here: ReadonlySet<s
   return listed;
 }
 
-function reference(owner: ViewNode, kind: string, id: string): ViewNode {
+/** What has no id cannot be listed. */
+function reference(draft: Draft, owner: ViewNode, kind: string, key: string): ViewNode[] {
+  const id = draft.value(key, "@id");
+  if (typeof id !== "string") return [];
   const colon = owner.tag.indexOf(":");
   const tag = colon < 0 ? kind : `${owner.tag.slice(0, colon)}:${kind}`;
   const text: ViewNode = { key: null, tag: "#", kind: "#", attributes: [], children: [], text: id };
-  return { key: null, tag, kind, attributes: [], children: [text] };
+  return [{ key: null, tag, kind, attributes: [], children: [text] }];
 }
 
 /** Puts derived children after everything of lower or equal rank. */

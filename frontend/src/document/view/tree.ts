@@ -16,6 +16,8 @@ interface Placed {
   node: ViewNode;
 }
 
+type Folded = Omit<Placed, "rank">;
+
 const KNOWN: Record<string, string> = {
   bpmn: "http://www.omg.org/spec/BPMN/20100524/MODEL",
   bpmndi: "http://www.omg.org/spec/BPMN/20100524/DI",
@@ -92,7 +94,8 @@ function build(draft: Draft, key: string, nodes: Map<string, ViewNode>, outer: P
     return node;
   }
   node.attributes = attributes(draft, key, record);
-  const scope = declare(draft, key, node, record, outer);
+  const folded = unfold(record);
+  const scope = declare(draft, key, node, record, outer, folded);
   const known = shape(kind);
   const placed: Placed[] = [];
   for (const child of draft.children.get(key) ?? []) {
@@ -102,7 +105,7 @@ function build(draft: Draft, key: string, nodes: Map<string, ViewNode>, outer: P
     const index = Array.isArray(p) && typeof p[1] === "string" ? p[1] : "";
     placed.push({ rank: known?.ranks.get(childKind) ?? null, index, key: child, node: build(draft, child, nodes, scope) });
   }
-  for (const folded of unfold(record)) placed.push({ ...folded, rank: known?.ranks.get(folded.node.kind) ?? null });
+  for (const inner of folded) placed.push({ ...inner, rank: known?.ranks.get(inner.node.kind) ?? null });
   node.children = arrange(placed, flagged(record["oo"]) || known === null);
   const text = written(draft, draft.value(key, "x"));
   if (text !== null && text !== "") {
@@ -113,11 +116,12 @@ function build(draft: Draft, key: string, nodes: Map<string, ViewNode>, outer: P
   return node;
 }
 
-/** Declares here what the node uses and its place does not know: what moved or was made may stand outside its prefixes. */
-function declare(draft: Draft, key: string, node: ViewNode, record: Rec, outer: Prefixes): Prefixes {
+/** Declares here what the node, its bounds and waypoints use and its place does not know: it may have moved, or been made. */
+function declare(draft: Draft, key: string, node: ViewNode, record: Rec, outer: Prefixes, folded: Folded[]): Prefixes {
   let scope = draft.declaring.has(key) ? new Map([...outer, ...declared(record)]) : outer;
   const own = draft.parents.has(key) ? draft.scope(key).prefixes : new Map<string, string>();
-  const used = new Set([prefixOf(node.tag), ...node.attributes.filter(([name]) => name.includes(":")).map(([name]) => prefixOf(name))]);
+  const tags = [node.tag, ...folded.map((inner) => inner.node.tag)];
+  const used = new Set([...tags.map(prefixOf), ...node.attributes.filter(([name]) => name.includes(":")).map(([name]) => prefixOf(name))]);
   let added = false;
   for (const prefix of sorted(used)) {
     if (prefix === "xml" || prefix === "xmlns") continue;
@@ -150,8 +154,8 @@ function arrange(placed: Placed[], asWritten: boolean): ViewNode[] {
   return placed.map((child) => child.node);
 }
 
-function unfold(record: Rec): { index: string; key: string; node: ViewNode }[] {
-  const found: { index: string; key: string; node: ViewNode }[] = [];
+function unfold(record: Rec): Folded[] {
+  const found: Folded[] = [];
   const bounds = texts(record["b"], 6);
   if (bounds) {
     const [tag, index, x, y, width, height] = bounds as [string, string, string, string, string, string];
