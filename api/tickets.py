@@ -68,5 +68,5 @@ async def issue_ticket(call: Call, body: TicketRequest) -> Ticket:
 
 @endpoint("Who is live on this diagram now", need=Role.VIEWER, answers=Presence)
 async def presence(call: Call) -> Presence:
-    people: list[Any] = list(call.resources.rooms.presence(call.on.diagram_id))
+    people: list[Any] = list(await call.resources.rooms.presence(call.on.diagram_id))
     return Presence(items=[Live.model_validate(one, from_attributes=True) for one in people])

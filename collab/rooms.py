@@ -71,6 +71,9 @@ class Neighbours(Protocol):
     def caught_up(self, room: "LiveRoom", *, well: bool) -> None:
         """A read of its log has ended."""
 
+    async def people(self, diagram: UUID) -> list[Person]:
+        """Who has it open on other nodes."""
+
 
 class RoomUnavailableError(Exception):
     """The document cannot be loaded now."""
@@ -383,10 +386,12 @@ class Rooms:
 
     # -- for REST and the end ----------------------------------------------------------------------------------------
 
-    def presence(self, diagram_id: UUID) -> list[Person]:
-        """Who has a diagram open on this node, each person once."""
+    async def presence(self, diagram_id: UUID) -> list[Person]:
+        """Who has a diagram open, on any node, each person once."""
         room = self._room(diagram_id)
         people = room.core.present() if room is not None else []
+        if self.neighbours is not None:
+            people += await self.neighbours.people(diagram_id)
         return list({person.id: person for person in people}.values())
 
     async def recheck_all(self) -> None:

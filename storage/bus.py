@@ -14,13 +14,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
 import structlog
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 QUEUE_BYTES: Final = 8 * 1024 * 1024
 QUEUE: Final = 20_000
@@ -28,6 +29,7 @@ AT_ONCE: Final = 500  # messages in one write
 BEAT_S: Final = 1.0
 SILENT_S: Final = 3.0  # longer without our own heartbeat, and Redis is as good as away
 CONNECT_S: Final = 2.0
+ANSWER_S: Final = 0.5
 PAUSE_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 PREFIX: Final = b"colane:"
 _log = structlog.get_logger()
@@ -44,6 +46,18 @@ class Ears(Protocol):
 
     def heard(self, channel: str, payload: bytes) -> None:
         """A message: of anybody, ourselves included."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A command, and who waits for its answer."""
+
+    command: tuple[bytes, ...]
+    answer: "asyncio.Future[Any] | None" = None
+
+    @property
+    def size(self) -> int:
+        return len(self.command[-1])
 
 
 class _SilentError(Exception):
@@ -63,7 +77,7 @@ class Channels:
         self._ears = ears
         self._wanted: set[bytes] = set()
         self._turns: deque[tuple[bytes, bytes]] = deque()  # SUBSCRIBE or UNSUBSCRIBE, and the channel
-        self._queue: deque[tuple[bytes, bytes]] = deque()
+        self._queue: deque[_Asked] = deque()
         self._bytes = 0
         self._more = asyncio.Event()
         self._beat_heard = 0.0
@@ -101,12 +115,36 @@ class Channels:
         """Sends soon; False when the link is down or too much waits already."""
         if not self.up or self._bytes + len(payload) > QUEUE_BYTES or len(self._queue) >= QUEUE:
             return False
-        self._send(PREFIX + channel.encode(), payload)
+        self._ask(_Asked((b"PUBLISH", PREFIX + channel.encode(), payload)))
         return True
 
-    def _send(self, name: bytes, payload: bytes) -> None:
-        self._queue.append((name, payload))
-        self._bytes += len(payload)
+    def keep(self, key: str, name: str, value: bytes | None, seconds: int) -> None:
+        """One entry of a table that everybody reads, and forgets when nobody has kept anything in it for so long.
+
+        None takes it away. Like everything here it may be lost: whoever keeps something says so again.
+        """
+        if self.up and len(self._queue) < QUEUE:
+            full, field = PREFIX + key.encode(), name.encode()
+            self._ask(_Asked((b"HDEL", full, field) if value is None else (b"HSET", full, field, value)))
+            self._ask(_Asked((b"EXPIRE", full, b"%d" % seconds)))
+
+    async def kept(self, key: str) -> dict[str, bytes]:
+        """The whole table; empty when Redis does not answer at once."""
+        if not self.up or len(self._queue) >= QUEUE:
+            return {}
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._ask(_Asked((b"HGETALL", PREFIX + key.encode()), answer))
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                listed = await answer
+        except TimeoutError:
+            return {}
+        pairs = listed if isinstance(listed, list) else []
+        return {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=False)}
+
+    def _ask(self, asked: _Asked) -> None:
+        self._queue.append(asked)
+        self._bytes += asked.size
         self._more.set()
 
     # -- the link ----------------------------------------------------------------------------------------------------
@@ -159,7 +197,7 @@ class Channels:
 
     async def _beat(self) -> None:
         while True:
-            self._send(self._own, b"")
+            self._ask(_Asked((b"PUBLISH", self._own, b"")))
             await asyncio.sleep(BEAT_S)
             if time.monotonic() - self._beat_heard > SILENT_S:
                 raise _SilentError("our own heartbeat does not come back")
@@ -192,19 +230,29 @@ class Channels:
             await self._more.wait()
             self._more.clear()
             while self._turns or self._queue:
-                turns = self._take(self._turns)
+                turns = [self._turns.popleft() for _ in range(min(AT_ONCE, len(self._turns)))]
                 if turns:
                     await _send(ear, turns)
-                messages = self._take(self._queue)
-                if messages:
-                    self._bytes -= sum(len(payload) for _, payload in messages)
-                    await _send(mouth, [(b"PUBLISH", name, payload) for name, payload in messages])
-                    for _ in messages:
-                        await mouth.read_response(timeout=SILENT_S)
+                asked = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
+                if asked:
+                    self._bytes -= sum(one.size for one in asked)
+                    await _send(mouth, [one.command for one in asked])
+                    for one in asked:
+                        _answer(one, await _answered(mouth))
 
-    @staticmethod
-    def _take(queue: deque[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        return [queue.popleft() for _ in range(min(AT_ONCE, len(queue)))]
+
+async def _answered(mouth: AbstractConnection) -> Any:
+    """The next answer; None for one that says no (a full server, say), which is nobody's fault here."""
+    try:
+        return await mouth.read_response(timeout=SILENT_S)
+    except ResponseError as error:
+        _log.warning("bus.refused", reason=str(error))
+        return None
+
+
+def _answer(asked: _Asked, answer: Any) -> None:
+    if asked.answer is not None and not asked.answer.done():
+        asked.answer.set_result(answer)
 
 
 def _transport(connection: AbstractConnection) -> asyncio.WriteTransport:

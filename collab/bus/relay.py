@@ -5,6 +5,7 @@ acknowledged, and all that fails here ends in a read of the log. Opened by colan
 """
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -19,6 +20,7 @@ from collab.bus import compare, core
 from collab.bus.compare import Judgement
 from collab.presence import Said
 from collab.rooms import LiveRoom, Rooms
+from collab.session import Person
 from collab.wire.close import Close
 from collab.wire.lib0 import WireError
 from collab.workshop import Workshop, WorkshopError
@@ -26,6 +28,8 @@ from storage.bus import Channels
 from storage.updates import Append, LoadError, Refused, Stored, UpdateLog
 
 READS_AT_ONCE: Final = 8
+PEOPLE_S: Final = 1.0  # how soon others can read who has come and gone here
+PEOPLE_AGAIN_S: Final = 10.0
 HINT_PAUSE_S: Final = 0.5
 _log = structlog.get_logger()
 
@@ -47,6 +51,7 @@ class Relay:
         self._channels: Channels
         self._work: asyncio.TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told: dict[UUID, tuple[list[Person], float]] = {}  # who was here when the others were last told, and when
         self._ended = False
 
     @classmethod
@@ -57,6 +62,7 @@ class Relay:
         metrics.BUS_AWAY.set(1)
         async with asyncio.TaskGroup() as relay._work, Channels.open(url, node, relay) as relay._channels:
             rooms.neighbours = relay
+            relay._start(relay._tell_people())
             try:
                 yield relay
             finally:
@@ -80,6 +86,8 @@ class Relay:
             self._do(self._bus.close(room.diagram_id, time.monotonic()))
             self._channels.unsubscribe(str(room.diagram_id))
             del self._live[room.diagram_id]
+            if self._told.pop(room.diagram_id, None) is not None:
+                self._channels.keep(f"people:{room.diagram_id}", str(self._bus.node), None, int(core.DEAD_S))
             self._found_equal(room.diagram_id)
 
     def committed(self, room: LiveRoom, seq: int, update: bytes) -> None:
@@ -98,6 +106,34 @@ class Relay:
         """A read of the room's log has ended."""
         if self._live.get(room.diagram_id) is room:
             self._do(self._bus.caught_up(room.diagram_id, time.monotonic(), well=well))
+
+    # -- who is where --------------------------------------------------------------------------------------------------
+
+    async def people(self, diagram: UUID) -> list[Person]:
+        """Who has a diagram open on other nodes, as they said within the last DEAD_S; nobody while Redis is away."""
+        found: list[Person] = []
+        for node, told in (await self._channels.kept(f"people:{diagram}")).items():
+            try:
+                at, listed = json.loads(told)
+                if node != str(self._bus.node) and time.time() - at < core.DEAD_S:
+                    found += [Person(UUID(user), str(name), str(color)) for user, name, color in listed]
+            except (ValueError, TypeError):
+                metrics.BUS_DROPPED.labels("unreadable").inc()
+        return found
+
+    async def _tell_people(self) -> None:
+        """Keeps the others able to read who is here: after a change, and from time to time."""
+        while True:
+            await asyncio.sleep(PEOPLE_S)
+            now = time.time()
+            for diagram, room in self._live.items():
+                here = room.core.present()
+                before, at = self._told.get(diagram, ([], 0.0))
+                if here == before and (not here or now - at < PEOPLE_AGAIN_S):
+                    continue
+                self._told[diagram] = (here, now)
+                listed = json.dumps([now, [(str(one.id), one.name, one.color) for one in here]]).encode()
+                self._channels.keep(f"people:{diagram}", str(self._bus.node), listed, int(core.DEAD_S))
 
     # -- from Redis ----------------------------------------------------------------------------------------------------
 

@@ -114,6 +114,19 @@ def test_R6_presence_crosses_nodes_and_ends_with_its_session(nodes: Pair) -> Non
         assert time.monotonic() - left < 1.5
 
 
+def test_rest_on_any_node_says_who_is_here_on_any(nodes: Pair) -> None:
+    diagram = nodes.one.create(DIAGRAM)
+    with nodes.one.http() as http:
+
+        def here() -> int:
+            return len(http.get(f"/diagrams/{diagram}/presence").json()["items"])
+
+        assert here() == 0
+        with NodeClient("yws").connect(nodes.two, diagram):
+            eventually("one is here", lambda: here() == 1)
+        eventually("nobody is", lambda: here() == 0)
+
+
 def test_R10_a_right_that_is_taken_ends_sockets_on_both_nodes_within_a_second(nodes: Pair) -> None:
     diagram = nodes.one.create(DIAGRAM)
     email = f"guest-{os.urandom(4).hex()}@example.org"

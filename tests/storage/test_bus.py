@@ -120,3 +120,35 @@ async def test_a_full_queue_refuses_instead_of_growing(between: Valkey) -> None:
             assert taken <= bus.QUEUE_BYTES // 100_000
         await until(lambda: one.publish("a", b"there is room again"))
         assert ears.up == [True]
+
+
+async def test_what_is_kept_is_read_by_all_and_goes_by_itself(between: Valkey) -> None:
+    async with node(between.url, 1) as (one, ears), node(between.url, 2) as (two, others):
+        assert await one.kept("t") == {}, "nothing before the link is up"
+        await until(lambda: ears.up == others.up == [True])
+        one.keep("t", "1", b"mine", 1)
+        two.keep("t", "2", bytes(range(256)), 1)
+        async with asyncio.timeout(5):
+            while await one.kept("t") != {"1": b"mine", "2": bytes(range(256))}:
+                await asyncio.sleep(0.01)
+        two.keep("t", "2", None, 1)
+        async with asyncio.timeout(5):
+            while await one.kept("t") != {"1": b"mine"}:
+                await asyncio.sleep(0.01)
+            while await one.kept("t"):
+                await asyncio.sleep(0.05)
+        between.kill()
+        began = time.monotonic()
+        assert await one.kept("t") == {}
+        assert time.monotonic() - began < 2.0
+
+
+async def test_a_server_that_says_no_is_no_lost_link(between: Valkey) -> None:
+    async with node(between.url, 1) as (one, ears):
+        one.subscribe("a")
+        await until(lambda: ears.channels == ["a"])
+        one._ask(bus._Asked((b"INCR", b"colane:t", b"too", b"many")))
+        assert await one.kept("nothing") == {}
+        one.publish("a", b"still here")
+        await until(lambda: ears.messages == [("a", b"still here")])
+        assert ears.up == [True]
