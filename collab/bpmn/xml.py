@@ -9,6 +9,7 @@ import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from xml.parsers import expat
 
@@ -261,6 +262,12 @@ def write(tree: Tree) -> bytes:
     return "".join(out).encode()
 
 
+@lru_cache(4096)
+def _ordered(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Elements of one kind have the same few attributes over and over."""
+    return tuple(sorted(names, key=_rank))
+
+
 def _rank(name: str) -> tuple[int, str]:
     # Python compares strings by code point, which is the order of their UTF-8 bytes.
     if name.startswith("xmlns"):
@@ -280,7 +287,7 @@ def _node(node: Node, put: Callable[[str], None], indent: str, *, inline: bool) 
     else:
         put("<" + tag)
         attributes = node.attributes
-        for name in sorted(attributes, key=_rank) if len(attributes) > 1 else attributes:
+        for name in _ordered(tuple(attributes)) if len(attributes) > 1 else attributes:
             put(f' {name}="{_value(attributes[name])}"')
         children = node.children
         if not children:

@@ -11,7 +11,7 @@ from collab.bpmn.grammar import Shape, derives, enumeration, shape, typed
 from collab.bpmn.records import Value
 from collab.bpmn.repair.canonical import base36, digest
 from collab.bpmn.repair.draft import Draft, target
-from collab.bpmn.repair.names import INTEGER, NAME, NCNAME, NUMBER, QNAME, SPACE, UNFIT, fit
+from collab.bpmn.repair.names import INTEGER, NAME, NCNAME, NUMBER, QNAME, SPACE, UNFIT, fit, is_name
 from collab.bpmn.repair.sound import remove, unhost
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -41,11 +41,10 @@ def attributes(draft: Draft) -> None:
             continue
         known = _shape(draft, key, kind)
         record = draft.nodes[key]
-        for name, value in sorted(record.items()):
-            if not name.startswith("@") or draft.value(key, name) is None:
-                continue
-            fits = _fits(draft, key, name[1:], value, known)
-            if not fits and draft.fires(f"attribute{name}", key, [record.get("t"), value]):
+        odd = [name for name in record if name[:1] == "@" and not _fits(draft, key, name[1:], record[name], known)]
+        for name in sorted(odd):
+            value = record[name]
+            if draft.value(key, name) is not None and draft.fires(f"attribute{name}", key, [record.get("t"), value]):
                 _leave_out(draft, key, name, value)
         if known is not None:
             _text(draft, key, known)
@@ -73,7 +72,7 @@ def _shape(draft: Draft, key: str, kind: str) -> Shape | None:
 def _fits(draft: Draft, key: str, name: str, value: Value, known: Shape | None) -> bool:  # noqa: PLR0911 -- a list
     if target(value) is not None:
         value = "r"  # a reference: its spelling is the view's business
-    if not isinstance(value, str) or not NAME.fullmatch(name) or UNFIT.search(value):
+    if not isinstance(value, str) or not is_name(name) or UNFIT.search(value):
         return False
     if known is None or name == "xmlns" or name.startswith("xmlns:"):
         return True

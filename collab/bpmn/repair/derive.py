@@ -27,17 +27,18 @@ def derive(finish: Finish, root: Node) -> None:
     draft = finish.draft
     ends: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
     members_of: dict[str, list[tuple[str, str]]] = {}
+    kinds = flow_nodes()
     for node in _walk(root):
         if node.key is None:
             continue
-        if draft.kind(node.key) == "sequenceFlow":
+        kind = draft.kind(node.key)
+        if kind == "sequenceFlow":
             for side, name in zip(ends, ("@targetRef", "@sourceRef"), strict=True):
                 if (to := target(draft.value(node.key, name))) is not None:
                     side.setdefault(to, []).append(node.key)
-        for name, value in draft.nodes[node.key].items():
-            if name.startswith("l:") and (entry := _strings(value)) and draft.nodes.get(entry[0]) is not None:
+        for name, value in draft.nodes[node.key].items() if kind in kinds else ():
+            if name[:2] == "l:" and (entry := _strings(value)) and draft.nodes.get(entry[0]) is not None:
                 members_of.setdefault(entry[0], []).append((entry[1] if len(entry) > 1 else "", node.key))
-    kinds = flow_nodes()
     for key, node in finish.nodes.items():
         kind = draft.kind(key)
         if kind in kinds:

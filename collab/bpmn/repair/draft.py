@@ -78,6 +78,7 @@ class Draft:
         self.everywhere: dict[str, str] = {}  # prefix -> namespace, as the smallest key declares it
         self._learning = learning
         self._kinds: dict[str, str] = {}
+        self._by_kind: dict[str, list[str]] = {}  # empty: not known
         self._scopes: dict[str, Scope] = {}
         for key, record in self.nodes.items():
             for name, value in record.items():
@@ -114,6 +115,21 @@ class Draft:
         prefix, colon, _ = self.tag(key).partition(":")
         self.tags[key] = prefix + colon + local if colon else local
         self._kinds.pop(key, None)
+        self._by_kind.clear()
+
+    def add(self, key: str, record: Record, parent: str) -> None:
+        """Shows a record that is not in the document."""
+        self.nodes[key] = record
+        self._by_kind.clear()
+        self.show(key, parent)
+
+    def of(self, *kinds: str) -> list[str]:
+        """The shown nodes of these kinds, by key. Most rules are about few kinds of few nodes."""
+        if not self._by_kind:
+            for key in self.nodes:
+                self._by_kind.setdefault(self.kind(key), []).append(key)
+        found = [key for kind in kinds for key in self._by_kind.get(kind, ()) if key in self.parents]
+        return sorted(found)
 
     def _kind_of(self, tag: str, scope: Scope) -> str:
         kind = scope.kinds.get(tag)

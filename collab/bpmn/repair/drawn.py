@@ -43,9 +43,7 @@ def size(kind: str) -> tuple[int, int] | None:
 def twice(draft: Draft) -> None:
     """Hides the second shape of an element on one plane."""
     seen: dict[tuple[str, str, str | None], str] = {}
-    for key in sorted(draft.parents):
-        if draft.kind(key) not in ("bpmndi:BPMNShape", "bpmndi:BPMNEdge"):
-            continue
+    for key in draft.of("bpmndi:BPMNShape", "bpmndi:BPMNEdge"):
         element = target(draft.value(key, "@bpmnElement"))
         if element is None:
             continue
@@ -86,8 +84,8 @@ class _Paper:
                 element = target(draft.value(key, "@bpmnElement"))
                 if element is not None:
                     self.planes.setdefault(element, key)
-        for key in sorted(draft.parents):
-            if draft.kind(key) == "participant" and (plane := self.planes.get(draft.parents[key])):
+        for key in draft.of("participant"):
+            if plane := self.planes.get(draft.parents[key]):
                 process = target(draft.value(key, "@processRef"))
                 if process is not None:
                     self.planes.setdefault(process, plane)
@@ -161,8 +159,7 @@ class _Paper:
         if plane is None or made in self.draft.nodes:
             return
         record: Record = {"t": self._tag(kind), "p": [plane, "a0", plane], "@bpmnElement": {"r": key}}
-        self.draft.nodes[made] = record | geometry
-        self.draft.show(made, plane)
+        self.draft.add(made, record | geometry, plane)
         self._told(key, made)
 
     def _told(self, key: str, shape: str) -> None:

@@ -150,11 +150,19 @@ class Finish:
         return scope
 
     def _usual(self, node: Node, scope: dict[str, str], folded: list[tuple[str, str, Node]]) -> bool:
+        """Every prefix is known here; most nodes are called like others before them."""
         if self._prefix(node.tag) not in scope or any(
             self._prefix(inner.tag) not in scope for _, _, inner in folded[:2]
         ):
             return False
-        return all(":" not in name or self._prefix(name) in scope for name in node.attributes)
+        prefixes = self._prefixes
+        for name in node.attributes:
+            prefix = prefixes.get(name)
+            if prefix is None:
+                prefix = self._prefix(name)
+            if prefix and prefix not in scope:
+                return False
+        return True
 
     def _prefix(self, name: str) -> str:
         prefix = self._prefixes.get(name)

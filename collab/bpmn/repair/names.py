@@ -4,6 +4,7 @@ Mirror of frontend/src/document/view/names.ts.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _START = (
@@ -20,6 +21,7 @@ NUMBER: Final = re.compile(r"([+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)
 SPACE: Final = " \t\n\r"
 
 
+@lru_cache(4096)
 def is_tag(tag: str) -> bool:
     """May a record be called so: an element's name, "#", "!" or "?target"?"""
     if tag in ("#", "!"):
@@ -27,6 +29,12 @@ def is_tag(tag: str) -> bool:
     if tag.startswith("?"):
         return NAME.fullmatch(tag, 1) is not None and tag[1:].lower() != "xml"
     return NAME.fullmatch(tag) is not None
+
+
+@lru_cache(4096)
+def is_name(name: str) -> bool:
+    """May an attribute be called so?"""
+    return NAME.fullmatch(name) is not None
 
 
 def fit(text: str) -> str:

@@ -57,8 +57,7 @@ def home(draft: Draft, key: str) -> str | None:
     named = p[2] if isinstance(p, list) and len(p) > 2 else None
     if isinstance(named, str) and named in draft.parents and holds(draft, named, kind):
         return named
-    processes = (k for k in sorted(draft.parents) if draft.kind(k) == "process")
-    return next((k for k in processes if holds(draft, k, kind)), None)
+    return next((k for k in draft.of("process") if holds(draft, k, kind)), None)
 
 
 def above(draft: Draft, key: str, start: str | None) -> str | None:

@@ -16,15 +16,11 @@ CREATED: Final = re.compile(r"~[0-9a-z]+\.[0-9a-z]+|.+/collaboration")
 
 def pools(draft: Draft) -> None:
     """Joins collaborations nobody draws, then looks at whose process is whose."""
-    shown = sorted(draft.parents)
-    drawn = [
-        to
-        for key in shown
-        if draft.kind(key) == "bpmndi:BPMNPlane" and (to := target(draft.value(key, "@bpmnElement"))) in draft.parents
-    ]
+    planes = draft.of("bpmndi:BPMNPlane")
+    drawn = [to for key in planes if (to := target(draft.value(key, "@bpmnElement"))) in draft.parents]
     keeper = next((key for key in drawn if key and draft.kind(key) == "collaboration"), None)
-    for key in shown:
-        if draft.kind(key) != "collaboration" or keeper is None or key in drawn or not CREATED.fullmatch(key):
+    for key in draft.of("collaboration"):
+        if keeper is None or key in drawn or not CREATED.fullmatch(key):
             continue
         inner = draft.shown(key)
         if inner and draft.fires("pool", key, [draft.nodes[key].get("p"), keeper]):
@@ -38,9 +34,7 @@ def pools(draft: Draft) -> None:
 
 def _participants(draft: Draft) -> None:
     owner: dict[tuple[str, str], str] = {}
-    for key in sorted(draft.parents):
-        if draft.kind(key) != "participant":
-            continue
+    for key in draft.of("participant"):
         process = target(draft.value(key, "@processRef"))
         if process is None or process not in draft.parents:
             continue

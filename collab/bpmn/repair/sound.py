@@ -57,7 +57,7 @@ def collect(draft: Draft, keys: list[str]) -> None:
     """Writes down who refers to whom among shown nodes."""
     for key in keys:
         for name, value in draft.nodes[key].items():
-            if (name == "x" or name.startswith("@")) and (to := target(value)) is not None:
+            if isinstance(value, dict) and (name == "x" or name[0] == "@") and (to := target(value)) is not None:
                 draft.referrers.setdefault(to, []).append((key, name))
 
 
@@ -181,8 +181,7 @@ def _replane(draft: Draft, key: str, to: str) -> None:
     if others and was is not None and draft.kind(to) not in ("process", "collaboration", "choreography"):
         remove(draft, diagram)
         return
-    shown = sorted(draft.parents)
-    instead = next((k for wanted in ("collaboration", "process") for k in shown if draft.kind(k) == wanted), None)
+    instead = next(iter(draft.of("collaboration") or draft.of("process")), None)
     draft.change(key, "@bpmnElement", None if instead is None else {"r": instead})
     why = f"{draft.name(to)} {draft.gone(to)}"
     where = "nothing" if instead is None else draft.called(instead)
@@ -208,9 +207,7 @@ def unhost(draft: Draft, key: str, why: str, to: str | None) -> None:
 
 def beside_host(draft: Draft) -> None:
     """A boundary event stands in the container of its host."""
-    for key in sorted(draft.parents):
-        if draft.kind(key) != "boundaryEvent":
-            continue
+    for key in draft.of("boundaryEvent"):
         host = target(draft.value(key, "@attachedToRef"))
         if host is None or host not in draft.parents or draft.parents[host] == draft.parents[key]:
             continue
