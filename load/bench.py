@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS))
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure, where that matters")
     parser.add_argument("files", nargs="*", type=Path, help="BPMN files, for those that work on files; else our own")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.name is None:
         for name, what in BENCHMARKS.items():
             print(f"  {name:<12}{what}")

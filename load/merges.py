@@ -39,6 +39,7 @@ class Report:
     apart: Counter[int] = field(default_factory=Counter)
     merged: Counter[int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    ambiguous: int = 0  # files in which one id names two things: nobody can say which of them was edited
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ class _Side:
 
 def pairs(name: str, data: bytes, seed: int, count: int, report: Report) -> None:
     """So many pairs for each number of edits a side, over one file. Raises the errors of collab.bpmn.errors."""
-    start = document.seed(imports.from_tree(xml.parse(data)), 1)
+    snapshot = imports.from_tree(xml.parse(data))
+    if _ambiguous(snapshot):
+        report.ambiguous += 1
+        return
+    start = document.seed(snapshot, 1)
     base = _shown(start, [])
     for edits in range(1, MOST + 1):
         for number in range(count):
@@ -68,6 +73,11 @@ def pairs(name: str, data: bytes, seed: int, count: int, report: Report) -> None
             if wrong := _judged(start, base, yours, theirs, report, edits):
                 did = f"{'+'.join(yours.kinds)} | {'+'.join(theirs.kinds)}"
                 report.failures.append(f"{name} seed {seed}, {edits} edits, pair {number} ({did}): {wrong}")
+
+
+def _ambiguous(snapshot: Snapshot) -> bool:
+    ids = [str(record["@id"]) for record in snapshot.nodes.values() if "@id" in record]
+    return len(ids) != len(set(ids))
 
 
 def _edited(start: bytes, rng: random.Random, edits: int, client: int) -> _Side:
@@ -230,7 +240,7 @@ def run(seconds: float, files: list[Path]) -> bool:
         except BpmnError:
             continue
         used += 1
-    print(f"seed {seed}, {used} times a file, {sum(report.pairs.values())} pairs")
+    print(f"seed {seed}, {used} times a file, {sum(report.pairs.values())} pairs, {report.ambiguous} files left out")
     print("| edits a side | pairs | apart | merged by themselves | share |\n|---|---|---|---|---|")
     for edits, count in sorted(report.pairs.items()):
         share = 100 * report.merged[edits] / count

@@ -235,7 +235,7 @@ def send(page: Page) -> list[Change]:
     key = page.one(carriers)
     if key is None:
         return []
-    known = page.of("message")
+    known = [one for one in page.of("message") if one != page.target(key, "@messageRef")]
     if known and page.rng.random() < 0.5:
         return [Change(key, "@messageRef", {"r": page.rng.choice(known)})]
     process = page.one(page.of("process")) or key
