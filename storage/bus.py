@@ -8,6 +8,7 @@ Redis hangs up on us, and we come back as after any loss. Called by collab/bus/r
 """
 
 import asyncio
+import itertools
 import math
 import random
 import time
@@ -26,6 +27,7 @@ from redis.exceptions import RedisError, ResponseError
 QUEUE_BYTES: Final = 8 * 1024 * 1024
 QUEUE: Final = 20_000
 AT_ONCE: Final = 500  # messages in one write
+FAIR: Final = 16  # messages heard in one go
 BEAT_S: Final = 1.0
 SILENT_S: Final = 3.0  # longer without our own heartbeat, and Redis is as good as away
 CONNECT_S: Final = 2.0
@@ -203,7 +205,9 @@ class Channels:
                 raise _SilentError("our own heartbeat does not come back")
 
     async def _listen(self, ear: AbstractConnection) -> None:
-        while True:
+        for number in itertools.count():
+            if number % FAIR == 0:
+                await asyncio.sleep(0)  # what is buffered is read without waiting: others want their turn
             answer: Any = await ear.read_response(timeout=math.inf)
             if not isinstance(answer, list) or len(answer) < 3:
                 continue

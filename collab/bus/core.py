@@ -265,21 +265,7 @@ class Bus:
             replica.early[seq] = data
             replica.early_bytes += len(data or b"")
             replica.known = max(replica.known, seq)
-        fresh: list[bytes] = []
-        reached = room.seq
-        while reached + 1 in replica.early:
-            reached += 1
-            if (data := replica.early[reached]) is not None:
-                fresh.append(data)
-        effects: Effects = []
-        if reached > room.seq:
-            effects.append(Carry(diagram, room.from_log(reached, fresh, now)))
-            replica.missing_since = None
-        for seq in [seq for seq in replica.early if seq <= room.seq]:
-            replica.early_bytes -= len(replica.early.pop(seq) or b"")
-        if replica.early_bytes > EARLY_LIMIT:
-            replica.early.clear()
-            replica.early_bytes = 0
+        effects = self._apply(diagram, replica, now)
         if replica.known <= room.seq:
             replica.missing_since = None
         elif replica.missing_since is None:
@@ -288,6 +274,30 @@ class Bus:
         if replica.compare_at == NEVER:
             replica.compare_at = now + self._jittered(COMPARE_S)
         self._set_alarm(diagram, replica)
+        return effects
+
+    @staticmethod
+    def _apply(diagram: UUID, replica: _Replica, now: float) -> Effects:
+        room, early = replica.room, replica.early
+        fresh: list[bytes] = []
+        reached = room.seq
+        while reached + 1 in early:
+            reached += 1
+            if (data := early[reached]) is not None:
+                fresh.append(data)
+        effects: Effects = []
+        if reached > room.seq:
+            try:
+                effects.append(Carry(diagram, room.from_log(reached, fresh, now)))
+                replica.missing_since = None
+            except WireError:  # damaged on the way; the log has it whole
+                early.clear()
+        for seq in [seq for seq in early if seq <= room.seq]:
+            replica.early_bytes -= len(early.pop(seq) or b"")
+        if replica.early_bytes > EARLY_LIMIT:
+            early.clear()
+        if not early:
+            replica.early_bytes = 0
         return effects
 
     def _read(self, diagram: UUID, replica: _Replica) -> Effects:
@@ -306,10 +316,15 @@ class Bus:
         return [self._say(diagram, replica, words.Presence(said))]
 
     def heard(self, diagram: UUID, payload: bytes, now: float) -> Effects:
-        """What came over the diagram's channel. Raises WireError for what no node says."""
-        message = words.decode(payload)
+        """What came over the diagram's channel. What cannot be read (another version's, say) may have been news: we look."""
         replica = self._replicas.get(diagram)
-        if replica is None or message.node == self.node or message.epoch < replica.epoch:
+        if replica is None:
+            return []
+        try:
+            message = words.decode(payload)
+        except WireError:
+            return self._read(diagram, replica)
+        if message.node == self.node or message.epoch < replica.epoch:
             return []
         if message.epoch > replica.epoch:
             return self._read(diagram, replica)  # whoever reads finds out that this document's life is over
@@ -468,6 +483,3 @@ class Bus:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self._rng.uniform(0.8, 1.0)
-
-
-__all__ = ["Bus", "Carry", "Compare", "Effects", "Hint", "Poll", "Publish", "Read", "WireError", "fingerprint"]

@@ -142,6 +142,36 @@ def test_R7_a_number_that_was_never_committed_is_forgotten_when_the_log_has_been
     assert two.room.seq == one.room.seq == 1
 
 
+def test_R7_what_was_damaged_on_the_way_is_read_from_the_log() -> None:
+    world = linked()
+    one, two = world.nodes
+    ann, bob = one.join(ANN, 11), two.join(BOB, 22)
+    two.bus.up = False
+    write(one, ann, "a", 1)
+    world.run(0.05)
+    two.bus.up = True
+    damaged = words.Updates(((1, b"\x01\x01\xff\xff"),))
+    two.do(two.bus.heard(DIAGRAM, words.encode(words.Message(1, 100, 1, damaged)), world.now))
+    world.run(0.5)
+    assert bob.map["a"] == 1
+    write(one, ann, "b", 2)
+    world.run(0.05)
+    assert bob.map["b"] == 2
+
+
+def test_R7_a_word_of_another_version_is_a_reason_to_look() -> None:
+    world = linked()
+    one, two = world.nodes
+    ann, bob = one.join(ANN, 11), two.join(BOB, 22)
+    two.bus.up = False
+    write(one, ann, "a", 1)
+    world.run(0.05)
+    two.bus.up = True
+    two.do(two.bus.heard(DIAGRAM, b"\x09something new", world.now))
+    world.run(0.05)
+    assert bob.map["a"] == 1
+
+
 @pytest.mark.parametrize("away", ["both", "one"])
 def test_R7_without_redis_editing_goes_on_by_way_of_the_database(away: str) -> None:
     world = linked()
