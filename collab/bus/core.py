@@ -6,33 +6,28 @@ lost, doubled, late or out of order, and Redis may be away: replicas meet again 
 silent vanish after DEAD_S (R6). Driven by collab/bus/relay.py, and by the simulation with a clock of its own.
 """
 
-import hashlib
 import heapq
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from collab.bus import words
+from collab.bus.replica import DEAD_S, GRACE_S, NEVER, Neighbour, Replica
 from collab.presence import Said
 from collab.room import Effects as RoomEffects
 from collab.room import Room
-from collab.wire import structs
 from collab.wire.lib0 import WireError
 
-GRACE_S: Final = 0.1  # two nodes' commits cross on the way; longer than this, and the log is read
 RETRY_S: Final = 0.5  # a read that did not bring what was missing
 POSITION_S: Final = 2.0  # after a change, how soon the others hear where we are
 ROLL_S: Final = 10.0  # how often a node says who is here with it
-DEAD_S: Final = 25.0  # a node that has said nothing of a room for so long has nobody in it
 HINT_S: Final = 0.1  # without Redis: PostgreSQL is asked to tell, at most so often
 POLL_S: Final = 1.0  # without Redis: how often the heads of all open rooms are looked at
 UNSURE_S: Final = 10.0  # what was said so shortly before Redis went may have reached nobody
 COMPARE_S: Final = 60.0  # a room that changed is held against the database about so often
 SUSPECT_S: Final = 5.0  # and no sooner than this after the last time, whatever others say
-EARLY_LIMIT: Final = 4 * 1024 * 1024  # bytes of updates that wait for an earlier one, in a room
 MESSAGE_LIMIT: Final = 256 * 1024
-NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,66 +76,6 @@ Effect = Publish | Carry | Read | Hint | Poll | Compare
 Effects = list[Effect]
 
 
-@dataclass(slots=True)
-class _Neighbour:
-    """Another node that has the room open."""
-
-    heard: float
-    turn: int = 0
-
-
-@dataclass(slots=True)
-class _Replica:
-    """One open room, and what is known of its log beyond it."""
-
-    epoch: int
-    room: Room
-    roll_at: float
-    early: dict[int, bytes | None] = field(default_factory=dict)  # beyond a missing number; None: our own, applied
-    early_bytes: int = 0
-    known: int = 0  # the highest number anybody spoke of
-    missing_since: float | None = None
-    reading: int | None = None  # what was known when the read under way began
-    outgoing: list[tuple[int, bytes]] = field(default_factory=list)
-    spoke: float = -NEVER  # when an update of ours was last published
-    position_at: float = NEVER
-    compare_at: float = NEVER
-    compared: float = -NEVER
-    comparing: bool = False
-    neighbours: dict[int, _Neighbour] = field(default_factory=dict)
-    printed: tuple[int, bytes, bytes] = (-1, b"", b"")  # number, state vector, and their fingerprint
-    alarm: float = NEVER
-
-    @property
-    def settled(self) -> bool:
-        """The document is the log up to the room's number, and nothing else."""
-        return not self.room.uncommitted and not self.early and self.known <= self.room.seq
-
-    def print(self) -> bytes:
-        """The document's fingerprint, taken anew only when something has changed."""
-        at, state = self.room.seq, self.room.state
-        if self.printed[:2] != (at, state):
-            self.printed = (at, state, fingerprint(self.room))
-        return self.printed[2]
-
-    def next(self) -> float:
-        missing = NEVER if self.missing_since is None or self.reading is not None else self.missing_since + GRACE_S
-        dead = min((one.heard + DEAD_S for one in self.neighbours.values()), default=NEVER)
-        return min(missing, dead, self.position_at, self.roll_at, NEVER if self.comparing else self.compare_at)
-
-
-def fingerprint(room: Room) -> bytes:
-    """Equal for documents that hold the same structs and the same deletions, however they came by them."""
-    state = room.state
-    clocks = sorted(structs.clocks(state).items())
-    deleted = sorted(
-        (client, clock, length)
-        for client, ranges in structs.deletions(room.state_after(state)).items()
-        for clock, length in structs.joined(ranges)
-    )
-    return hashlib.sha256(repr((clocks, deleted)).encode()).digest()[:16]
-
-
 class Bus:
     """All open rooms of one node. `node` is drawn anew at every start: what it said in an earlier life is another's."""
 
@@ -149,7 +84,7 @@ class Bus:
         self.up = False
         self._rng = rng
         self._turn = 0
-        self._replicas: dict[UUID, _Replica] = {}
+        self._replicas: dict[UUID, Replica] = {}
         self._alarms: list[tuple[float, UUID]] = []
         self._outgoing: set[UUID] = set()
         self._hints: dict[UUID, int] = {}
@@ -161,7 +96,7 @@ class Bus:
     def open(self, diagram: UUID, epoch: int, room: Room, now: float) -> Effects:
         """A room was loaded. What happens before its channel is heard is read from the log by `subscribed`."""
         room.shared = True
-        replica = _Replica(epoch, room, roll_at=now + self._jittered(ROLL_S), known=room.seq)
+        replica = Replica(epoch, room, roll_at=now + self._jittered(ROLL_S), known=room.seq)
         self._replicas[diagram] = replica
         if not self.up and self._poll_at == NEVER:
             self._poll_at = now + POLL_S
@@ -246,61 +181,23 @@ class Bus:
         if before is None:
             return self._number(diagram, replica, [], now)
         if well:
-            # A number is spoken of after its commit: what had been spoken of and is not in the log never will be.
-            ahead = {seq: data for seq, data in replica.early.items() if seq > before}
-            replica.early, replica.early_bytes = ahead, sum(len(data or b"") for data in ahead.values())
-            replica.known = max(replica.room.seq, replica.known if replica.known > before else 0)
+            replica.forget(before)
             return self._number(diagram, replica, [], now)
         effects = self._number(diagram, replica, [], now)
         if replica.missing_since is not None:
             replica.missing_since = now + RETRY_S
         return effects
 
-    def _number(self, diagram: UUID, replica: _Replica, listed: list[tuple[int, bytes | None]], now: float) -> Effects:
+    def _number(self, diagram: UUID, replica: Replica, listed: list[tuple[int, bytes | None]], now: float) -> Effects:
         """Takes numbers of the log in, and applies what has become consecutive."""
-        room = replica.room
-        for seq, data in listed:
-            if seq <= room.seq or (seq in replica.early and data is not None):
-                continue
-            replica.early[seq] = data
-            replica.early_bytes += len(data or b"")
-            replica.known = max(replica.known, seq)
-        effects = self._apply(diagram, replica, now)
-        if replica.known <= room.seq:
-            replica.missing_since = None
-        elif replica.missing_since is None:
-            replica.missing_since = now
+        carried = replica.take(listed, now)
         replica.position_at = min(replica.position_at, now + POSITION_S)
         if replica.compare_at == NEVER:
             replica.compare_at = now + self._jittered(COMPARE_S)
         self._set_alarm(diagram, replica)
-        return effects
+        return [] if carried is None else [Carry(diagram, carried)]
 
-    @staticmethod
-    def _apply(diagram: UUID, replica: _Replica, now: float) -> Effects:
-        room, early = replica.room, replica.early
-        fresh: list[bytes] = []
-        reached = room.seq
-        while reached + 1 in early:
-            reached += 1
-            if (data := early[reached]) is not None:
-                fresh.append(data)
-        effects: Effects = []
-        if reached > room.seq:
-            try:
-                effects.append(Carry(diagram, room.from_log(reached, fresh, now)))
-                replica.missing_since = None
-            except WireError:  # damaged on the way; the log has it whole
-                early.clear()
-        for seq in [seq for seq in early if seq <= room.seq]:
-            replica.early_bytes -= len(early.pop(seq) or b"")
-        if replica.early_bytes > EARLY_LIMIT:
-            early.clear()
-        if not early:
-            replica.early_bytes = 0
-        return effects
-
-    def _read(self, diagram: UUID, replica: _Replica) -> Effects:
+    def _read(self, diagram: UUID, replica: Replica) -> Effects:
         if replica.reading is not None:
             return []
         replica.reading = replica.known
@@ -328,13 +225,13 @@ class Bus:
             return []
         if message.epoch > replica.epoch:
             return self._read(diagram, replica)  # whoever reads finds out that this document's life is over
-        neighbour = replica.neighbours.setdefault(message.node, _Neighbour(now))
+        neighbour = replica.neighbours.setdefault(message.node, Neighbour(now))
         neighbour.heard = max(neighbour.heard, now)
         newest, neighbour.turn = message.turn > neighbour.turn, max(message.turn, neighbour.turn)
         self._set_alarm(diagram, replica)
         return self._take(diagram, replica, message, now, newest=newest)
 
-    def _take(self, diagram: UUID, replica: _Replica, message: words.Message, now: float, *, newest: bool) -> Effects:
+    def _take(self, diagram: UUID, replica: Replica, message: words.Message, now: float, *, newest: bool) -> Effects:
         """Numbers and positions are good whenever they come; of presences only what is newer than what we have heard."""
         effects: Effects = []
         room, node = replica.room, message.node
@@ -357,7 +254,7 @@ class Bus:
                     effects.append(Carry(diagram, room.forget_node(node)))
         return effects
 
-    def _where(self, diagram: UUID, replica: _Replica, position: words.Position, now: float) -> Effects:
+    def _where(self, diagram: UUID, replica: Replica, position: words.Position, now: float) -> Effects:
         """Another node's position: beyond ours, something was lost; the same with another print, something is wrong."""
         if position.seq > replica.room.seq:
             replica.known = max(replica.known, position.seq)
@@ -373,11 +270,11 @@ class Bus:
             return self._compare(diagram, replica, now)
         return []
 
-    def _say(self, diagram: UUID, replica: _Replica, word: words.Word) -> Publish:
+    def _say(self, diagram: UUID, replica: Replica, word: words.Word) -> Publish:
         self._turn += 1
         return Publish(diagram, words.encode(words.Message(self.node, self._turn, replica.epoch, word)))
 
-    def _roll(self, diagram: UUID, replica: _Replica, now: float, *, asks: bool) -> Publish:
+    def _roll(self, diagram: UUID, replica: Replica, now: float, *, asks: bool) -> Publish:
         replica.roll_at = now + self._jittered(ROLL_S)
         self._set_alarm(diagram, replica)
         position = words.Position(replica.room.seq, replica.print() if replica.settled else b"")
@@ -385,7 +282,7 @@ class Bus:
 
     # -- comparing ---------------------------------------------------------------------------------------------------
 
-    def _compare(self, diagram: UUID, replica: _Replica, now: float) -> Effects:
+    def _compare(self, diagram: UUID, replica: Replica, now: float) -> Effects:
         replica.comparing, replica.compared, replica.compare_at = True, now, NEVER
         return [Compare(diagram)]
 
@@ -430,7 +327,7 @@ class Bus:
                 self._set_alarm(diagram, replica)
         return effects
 
-    def _look(self, diagram: UUID, replica: _Replica, now: float) -> Effects:
+    def _look(self, diagram: UUID, replica: Replica, now: float) -> Effects:
         effects: Effects = []
         if replica.missing_since is not None and now >= replica.missing_since + GRACE_S:
             effects += self._read(diagram, replica)
@@ -454,7 +351,7 @@ class Bus:
                 replica.compare_at = now + GRACE_S
         return effects
 
-    def _flush(self, diagram: UUID, replica: _Replica, now: float) -> Effects:
+    def _flush(self, diagram: UUID, replica: Replica, now: float) -> Effects:
         """What was committed since the last flush, in as few messages as their size allows."""
         waiting, replica.outgoing = replica.outgoing, []
         effects: Effects = []
@@ -475,7 +372,7 @@ class Bus:
         self._hints[diagram] = max(seq, self._hints.get(diagram, 0))
         self._hint_at = min(self._hint_at, now + HINT_S)
 
-    def _set_alarm(self, diagram: UUID, replica: _Replica) -> None:
+    def _set_alarm(self, diagram: UUID, replica: Replica) -> None:
         soonest = replica.next()
         if soonest < replica.alarm:
             replica.alarm = soonest
@@ -483,3 +380,6 @@ class Bus:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * self._rng.uniform(0.8, 1.0)
+
+
+__all__ = ["NEVER", "Bus", "Carry", "Compare", "Effect", "Effects", "Hint", "Poll", "Publish", "Read"]

@@ -18,6 +18,7 @@ import structlog
 from collab import metrics
 from collab.bus import compare, core
 from collab.bus.compare import Judgement
+from collab.bus.replica import DEAD_S, NEVER
 from collab.presence import Said
 from collab.rooms import LiveRoom, Rooms
 from collab.session import Person
@@ -46,7 +47,7 @@ class Relay:
         self._hints: dict[UUID, int] = {}
         self._hinting = self._polling = False
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = core.NEVER
+        self._timer_at = NEVER
         self._channels: Channels
         self._work: asyncio.TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,7 +87,7 @@ class Relay:
             self._channels.unsubscribe(str(room.diagram_id))
             del self._live[room.diagram_id]
             if self._told.pop(room.diagram_id, None) is not None:
-                self._channels.keep(f"people:{room.diagram_id}", str(self._bus.node), None, int(core.DEAD_S))
+                self._channels.keep(f"people:{room.diagram_id}", str(self._bus.node), None, int(DEAD_S))
             self._found_equal(room.diagram_id)
 
     def committed(self, room: LiveRoom, seq: int, update: bytes) -> None:
@@ -114,7 +115,7 @@ class Relay:
         for node, told in (await self._channels.kept(f"people:{diagram}")).items():
             try:
                 at, listed = json.loads(told)
-                if node != str(self._bus.node) and time.time() - at < core.DEAD_S:
+                if node != str(self._bus.node) and time.time() - at < DEAD_S:
                     found += [Person(UUID(user), str(name), str(color)) for user, name, color in listed]
             except (ValueError, TypeError):
                 metrics.BUS_DROPPED.labels("unreadable").inc()
@@ -132,7 +133,7 @@ class Relay:
                     continue
                 self._told[diagram] = (here, now)
                 listed = json.dumps([now, [(str(one.id), one.name, one.color) for one in here]]).encode()
-                self._channels.keep(f"people:{diagram}", str(self._bus.node), listed, int(core.DEAD_S))
+                self._channels.keep(f"people:{diagram}", str(self._bus.node), listed, int(DEAD_S))
 
     # -- from Redis ----------------------------------------------------------------------------------------------------
 
@@ -190,7 +191,7 @@ class Relay:
         self._timer = asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._tick)
 
     def _tick(self) -> None:
-        self._timer, self._timer_at = None, core.NEVER
+        self._timer, self._timer_at = None, NEVER
         self._do(self._bus.tick(time.monotonic()))
 
     async def _read(self, diagram: UUID) -> None:

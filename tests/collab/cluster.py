@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from collab.bus import core
+from collab.bus.replica import NEVER
 from collab.room import Append, Effects, Room, Send, Spread
 from collab.session import Person, Protocol, Session
 from collab.wire import messages
@@ -138,7 +139,7 @@ class World:
             due = min(
                 [node.bus.due for node in living]
                 + [node.room.due for node in living if node.room.due is not None]
-                + [self._agenda[0][0] if self._agenda else core.NEVER]
+                + [self._agenda[0][0] if self._agenda else NEVER]
             )
             if due > end:
                 self.now = end

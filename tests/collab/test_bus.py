@@ -8,6 +8,7 @@ import pytest
 from pycrdt import Doc, Map
 
 from collab.bus import core, words
+from collab.bus.replica import EARLY_LIMIT, GRACE_S, fingerprint
 from collab.room import Room
 from collab.session import Person
 from collab.wire import messages
@@ -101,7 +102,7 @@ def test_R7_a_missing_number_is_read_from_the_log() -> None:
     write(one, ann, "b", 2)
     world.run(0.05)
     assert two.room.seq == 0
-    world.run(core.GRACE_S)
+    world.run(GRACE_S)
     assert two.room.seq == 2
     assert dict(bob.map) == {"a": 1, "b": 2}
 
@@ -126,7 +127,7 @@ def test_R7_what_waits_for_a_missing_number_is_bounded() -> None:
         word = words.Updates(((seq, b"x" * 1_000_000),))
         two.bus.heard(DIAGRAM, words.encode(words.Message(1, 100 + seq, 1, word)), world.now)
         kept = two.bus._replicas[DIAGRAM]
-        assert sum(len(data or b"") for data in kept.early.values()) == kept.early_bytes <= core.EARLY_LIMIT
+        assert sum(len(data or b"") for data in kept.early.values()) == kept.early_bytes <= EARLY_LIMIT
 
 
 def test_R7_a_number_that_was_never_committed_is_forgotten_when_the_log_has_been_read() -> None:
@@ -278,7 +279,7 @@ def history(seed: int) -> None:
     whole = Room(world.log, len(world.log))
     for node in world.nodes:
         assert node.room.seq == len(world.log), f"seed {seed}"
-        assert core.fingerprint(node.room) == core.fingerprint(whole), f"seed {seed}"
+        assert fingerprint(node.room) == fingerprint(whole), f"seed {seed}"
         assert content(node.room) == content(whole), f"seed {seed}"
     for _, peer in people:
         assert dict(peer.map) == content(whole), f"seed {seed}"
@@ -438,8 +439,8 @@ def test_fingerprints_do_not_depend_on_the_way() -> None:
     in_order, at_once = Room(updates, 60), Room([docs[0].get_update()], 60)
     one_by_one = Room([], 0)
     one_by_one.from_log(60, updates, 0.0)
-    assert core.fingerprint(in_order) == core.fingerprint(at_once) == core.fingerprint(one_by_one)
-    assert core.fingerprint(Room(updates[:-1], 59)) != core.fingerprint(in_order)
+    assert fingerprint(in_order) == fingerprint(at_once) == fingerprint(one_by_one)
+    assert fingerprint(Room(updates[:-1], 59)) != fingerprint(in_order)
 
 
 # -- words -----------------------------------------------------------------------------------------------------------
