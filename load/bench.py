@@ -15,6 +15,7 @@ BENCHMARKS = {
     "edits": "from an edit to its acknowledgement with two rooms; CPU an edit; memory of open rooms",
     "start": "how long until the server is ready",
     "nodes": "two nodes while the Redis between them is killed and comes back",
+    "model": "what import, view, export and moves cost on FILES, beside bpmn-moddle on the same files",
     "merges": "which stale saves merge by themselves: random pairs of edits over FILES; is every merge what it should be?",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
