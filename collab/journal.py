@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
@@ -18,6 +18,8 @@ from collab import metrics
 from collab.backlog import Backlog, Done, Entry
 from storage.failures import is_unavailable
 from storage.updates import Append, Refused, UpdateLog
+
+GATHER_S: Final = 0.005  # between the beginnings of two commits
 
 _log = structlog.get_logger()
 
@@ -33,6 +35,7 @@ class Journal:
         self._room.set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._began = float("-inf")  # when the last commit did
         self._told = False  # the trouble that was said last
         self.on_trouble: Callable[[bool], None] = lambda _away: None
 
@@ -95,11 +98,16 @@ class Journal:
     async def _run(self) -> None:
         while True:
             await self._more.wait()
+            # The first after a pause goes at once; while people write, commits begin this far apart.
+            wait = self._began + GATHER_S - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
             batch = self._backlog.take()
             if not batch:
                 self._more.clear()
                 self._idle.set()
                 continue
+            self._began = time.perf_counter()
             pause = await self._commit(batch)
             self._measure()
             if self._backlog.trouble != self._told:

@@ -8,6 +8,7 @@ its session (R14). Driven by collab/rooms.py, and by the simulation with a clock
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
@@ -21,7 +22,10 @@ from collab.wire.lib0 import WireError
 
 T = TypeVar("T")
 
-TICK_S: Final = 0.016  # while a room is busy, one merged frame goes out in this time
+TICK_S: Final = 0.020  # the longest that an update waits for others to go out with it
+DELIVERY_S: Final = 1.5e-6  # how much longer it waits for each delivery a second that a room would make without waiting
+LOAD_S: Final = 0.25  # over how long those are counted
+PATIENCE_S: Final = 0.2  # commits that take longer no longer keep from writers what others wrote
 UPDATE_LIMIT: Final = 1024 * 1024
 DOCUMENT_LIMIT: Final = 32 * 1024 * 1024
 GAP_LIMIT: Final = 256 * 1024  # bytes a session may have waiting for their dependencies
@@ -78,13 +82,24 @@ Effect = Send | Acknowledge | Append | Part | Spread
 Effects = list[Effect]
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An update that goes out at the next tick: whose it is, unless it came from the log, and under which ticket."""
+
+    update: bytes
+    origin: Session | None
+    ticket: int
+
+
 @dataclass(slots=True)
-class _Waiting:
-    """An acknowledgement that a commit releases."""
+class _Held:
+    """A frame with a y-websocket session's own structs: it is their acknowledgement, so it waits for their commit (R1)."""
 
     ticket: int
     session: Session
-    payload: bytes | None  # y-websocket: the frame that is the acknowledgement; None: Hocuspocus' counter
+    payload: bytes
+    since: float
+    written: Sequence[_Written] = ()  # what is in the frame, where others' updates are in it too
 
 
 class Room:
@@ -104,12 +119,16 @@ class Room:
         self._applied: list[bytes] = []
         self._size = sum(map(len, updates))
         self._presences = Presences()
-        self._outgoing: list[tuple[bytes, Session | None]] = []
-        self._waiting: deque[_Waiting] = deque()
+        self._outgoing: list[_Written] = []
+        self._held: list[_Held] = []
+        self._owed: deque[tuple[int, Session]] = deque()  # Hocuspocus: an acknowledgement for each, by ticket
         self._ticket = 0
         self._committed = 0
         self._bound: dict[int, UUID] = {}
         self._last_flush = float("-inf")
+        self._pace = 0.0  # seconds between ticks, at the present load
+        self._load = 0.0
+        self._news = 0  # what came in since the last tick
         self._heard = b""
         self._state_cache: bytes | None = None
         self._doc: Doc[Any]
@@ -137,7 +156,8 @@ class Room:
         session.gone = True
         self.sessions.remove(session)
         farewell = self._presences.forget(session)
-        self._waiting = deque(one for one in self._waiting if one.session is not session)
+        self._held = [one for one in self._held if one.session is not session]
+        self._owed = deque(one for one in self._owed if one[1] is not session)
         if farewell is None:
             return []
         effects: Effects = [Send(tuple(self.sessions), farewell.payload)] if self.sessions else []
@@ -227,21 +247,22 @@ class Room:
         if self._retired and not session.synced:
             return self._part(session, Close.EPOCH)  # nobody can tell what it was written on
         if not session.writes:
-            return self._write_of_a_viewer(session, update, acknowledge=acknowledge)
+            return self._write_of_a_viewer(session, update, now, acknowledge=acknowledge)
         if self._size + len(update) > DOCUMENT_LIMIT:
             return self._part(session, Close.TOO_LARGE)
         outcome = self._apply(update)
         if outcome == "gap":
             return self._keep_apart(session, update)
         if outcome == "nothing":
-            return self._await(session, update, self._ticket) if acknowledge else []
+            return self._acknowledge_again(session, update, now) if acknowledge else []
         # A step 2 repeats what everybody has; only what it brought is logged and passed on.
         kept = update if whole else self._heard
         effects: Effects = [self._log(session, kept, bind=whole)]
-        effects += self._await(session, kept, self._ticket, counted=acknowledge)
+        if acknowledge:
+            effects += self._owe(session)
         return effects + self._pass_on(kept, session, now)
 
-    def _write_of_a_viewer(self, session: Session, update: bytes, *, acknowledge: bool) -> Effects:
+    def _write_of_a_viewer(self, session: Session, update: bytes, now: float, *, acknowledge: bool) -> Effects:
         """Nothing new is no offence: stock clients always answer a step 1."""
         rest = _decoded(lambda: get_update(update, self._doc.get_state()))
         new = structs.has_structs(rest)
@@ -250,7 +271,7 @@ class Room:
             new = not structs.covered(structs.deletions(rest), mine)
         if new:
             return self._part(session, Close.NO_RIGHT)
-        return self._await(session, None, self._ticket) if acknowledge else []
+        return self._acknowledge_again(session, structs.NOTHING, now) if acknowledge else []
 
     # -- the document ------------------------------------------------------------------------------------------------
 
@@ -328,42 +349,58 @@ class Room:
                 continue
             session.gap_bytes -= len(update)
             if outcome == "changed":
-                effects.append(self._log(session, update, bind=True))
+                effects += [self._log(session, update, bind=True), *self._owe(session)]
                 effects += self._pass_on(update, session, now)
-            effects += self._await(session, update, self._ticket)
+            else:
+                effects += self._acknowledge_again(session, update, now)
         return effects
 
     # -- acknowledgements ----------------------------------------------------------------------------------------------
 
-    def _await(self, session: Session, update: bytes | None, ticket: int, *, counted: bool = True) -> Effects:
-        """Owes an acknowledgement until a ticket is committed; a duplicate waits for what may be on its way (R1)."""
+    def _owe(self, session: Session) -> Effects:
+        """Hocuspocus counts: one acknowledgement when all that is handed in by now is committed."""
+        if session.protocol is not Protocol.HOCUSPOCUS:
+            return []  # the frame that carries its structs is its acknowledgement
+        if self._ticket <= self._committed:
+            return [Acknowledge(session, 1)]
+        self._owed.append((self._ticket, session))
+        return []
+
+    def _acknowledge_again(self, session: Session, update: bytes, now: float) -> Effects:
+        """What adds nothing is acknowledged too; it may repeat what is on its way to the disk, and waits for that (R1)."""
         if session.protocol is Protocol.HOCUSPOCUS:
-            if not counted:
-                return []
-            if ticket <= self._committed:
-                return [Acknowledge(session, 1)]
-            self._waiting.append(_Waiting(ticket, session, None))
-            return []
-        if update is None or update == structs.NOTHING:
-            return []
-        frame = messages.update(update)
+            return self._owe(session)
+        return [] if update == structs.NOTHING else self._hold(session, self._ticket, messages.update(update), now)
+
+    def _hold(
+        self, session: Session, ticket: int, payload: bytes, now: float, written: Sequence[_Written] = ()
+    ) -> Effects:
+        """Sends once this ticket is committed, and after everything that this session waits for already."""
+        ticket = max(ticket, session.held)
         if ticket <= self._committed:
-            return [Send((session,), frame)]
-        self._waiting.append(_Waiting(ticket, session, frame))
+            return [Send((session,), payload)]
+        session.held = ticket
+        self._held.append(_Held(ticket, session, payload, now, written))
         return []
 
     def committed(self, ticket: int, seq: int) -> Effects:
         """Everything up to this ticket is on disk; `seq` is the number the log gave to it."""
         self._committed = max(self._committed, ticket)
         self.seq = max(self.seq, seq)
+        # In the order of the ticks, so in order for each session; a frame that several wait for is one effect.
+        ready: dict[bytes, list[Session]] = {}
+        if any(one.ticket <= self._committed for one in self._held):
+            waiting, self._held = self._held, []
+            for one in waiting:
+                if one.ticket > self._committed:
+                    self._held.append(one)
+                else:
+                    ready.setdefault(one.payload, []).append(one.session)
         counts: dict[Session, int] = {}
-        effects: Effects = []
-        while self._waiting and self._waiting[0].ticket <= self._committed:
-            one = self._waiting.popleft()
-            if one.payload is None:
-                counts[one.session] = counts.get(one.session, 0) + 1
-            else:
-                effects.append(Send((one.session,), one.payload))
+        while self._owed and self._owed[0][0] <= self._committed:
+            session = self._owed.popleft()[1]
+            counts[session] = counts.get(session, 0) + 1
+        effects: Effects = [Send(tuple(sessions), payload) for payload, sessions in ready.items()]
         effects += [Acknowledge(session, count) for session, count in counts.items()]
         return effects
 
@@ -379,49 +416,86 @@ class Room:
     # -- fan-out -----------------------------------------------------------------------------------------------------
 
     def _pass_on(self, update: bytes, origin: Session | None, now: float) -> Effects:
-        self._outgoing.append((update, origin))
+        self._outgoing.append(_Written(update, origin, 0 if origin is None else self._ticket))
         return self._soon(now)
 
     def _soon(self, now: float) -> Effects:
-        """A quiet room answers at once; a busy one gathers until its tick."""
-        if now - self._last_flush >= TICK_S:
+        """A quiet room answers at once; the busier it is, the longer it gathers."""
+        self._news += 1
+        due = self._last_flush + self._pace
+        if now >= due:
             return self.tick(now)
-        if self.due is None:
-            self.due = self._last_flush + TICK_S
+        self.due = due if self.due is None else min(due, self.due)
         return []
 
     def tick(self, now: float) -> Effects:
         """Sends what has gathered: one merged frame of updates, one of presences."""
         self.due = None
-        effects: Effects = []
+        stalled = bool(self._held) and now >= self._held[0].since + PATIENCE_S
+        effects: Effects = self._part_held() if stalled else []
         if self._outgoing:
-            effects += self._flush_updates()
+            effects += self._flush_updates(now, stalled=stalled)
         if (news := self._presences.news()) is not None:
             to = tuple(session for session in self.sessions if session is not news.alone)
             if to:
                 effects.append(Send(to, news.payload, droppable=True))
             if self.shared and news.ours:
                 effects.append(Spread(news.ours))
-        if effects:
-            self._last_flush = now
+        if self._news:
+            self._load = self._load * exp((self._last_flush - now) / LOAD_S) + self._news * len(self.sessions)
+            self._pace = min(TICK_S, self._load / LOAD_S * DELIVERY_S)
+            self._last_flush, self._news = now, 0
+        if self._held and not stalled:
+            self.due = self._held[0].since + PATIENCE_S
         return effects
 
-    def _flush_updates(self) -> Effects:
-        """To everybody but those whose own it is: a y-websocket client takes its own structs for the acknowledgement."""
+    def _flush_updates(self, now: float, *, stalled: bool) -> Effects:
+        """One frame for all. Who speaks y-websocket takes its own structs in it for their acknowledgement: not before."""
         gathered, self._outgoing = self._outgoing, []
         self._sent, self._known = self._known, self._doc.get_state()
-        origins = {origin for _, origin in gathered if origin is not None}
-        sessions = [session for session in self.sessions if session.synced and session.lagging_since is None]
+        frame = messages.update(_merged(one.update for one in gathered))
+        tickets = {one.origin: one.ticket for one in gathered if one.origin is not None}
+        alone = gathered[0].origin if all(one.origin is gathered[0].origin for one in gathered) else None
+        at_once: list[Session] = []
         effects: Effects = []
-        others = tuple(session for session in sessions if session not in origins)
-        if others:
-            effects.append(Send(others, messages.update(_merged(u for u, _ in gathered)), droppable=True))
-        for session in sessions:
-            if session in origins:
-                foreign = [update for update, origin in gathered if origin is not session]
-                if foreign:
-                    effects.append(Send((session,), messages.update(_merged(foreign)), droppable=True))
+        for session in self.sessions:
+            ticket = tickets.get(session, 0)
+            if not session.synced or session.lagging_since is not None:
+                if ticket and session.protocol is Protocol.YWS:
+                    effects += self._hold(session, ticket, _frame_of(gathered, session), now)
+            elif session.protocol is Protocol.HOCUSPOCUS:
+                if session is not alone:
+                    at_once.append(session)
+            elif max(ticket, session.held) <= self._committed:
+                at_once.append(session)
+            elif not stalled:
+                effects += self._hold(session, ticket, frame, now, gathered)
+            else:
+                effects += self._apart(session, gathered, droppable=True)
+                if ticket:
+                    effects += self._hold(session, ticket, _frame_of(gathered, session), now)
+        if at_once:
+            effects.append(Send(tuple(at_once), frame, droppable=True))
         return effects
+
+    def _part_held(self) -> Effects:
+        """Storage is slow or away: what others wrote goes to those who wait for their own."""
+        effects: Effects = []
+        waiting, self._held = self._held, []
+        for one in waiting:
+            if one.written:
+                # Not to be missed: a resync begins with the last frame, and this may be an older one.
+                effects += self._apart(one.session, one.written, droppable=False)
+                if all(written.origin is not one.session for written in one.written):
+                    continue
+                one.payload, one.written = _frame_of(one.written, one.session), ()
+            self._held.append(one)
+        return effects
+
+    def _apart(self, session: Session, gathered: Sequence[_Written], *, droppable: bool) -> Effects:
+        """What others wrote, without what this session did."""
+        foreign = [one.update for one in gathered if one.origin is not session]
+        return [Send((session,), messages.update(_merged(foreign)), droppable=droppable)] if foreign else []
 
     def from_log(self, seq: int, updates: Iterable[bytes], now: float) -> Effects:
         """Updates that somebody else committed: a save, a restore, another node."""
@@ -471,7 +545,7 @@ class Room:
         effects: Effects = [Send((session,), self._presences.everybody(but=session))]
         if session.protocol is Protocol.YWS and self.uncommitted:
             # It may hold this client's own structs, and those it would take for acknowledged.
-            self._waiting.append(_Waiting(self._ticket, session, payload))
+            effects += self._hold(session, self._ticket, payload, self._last_flush)
         else:
             effects.append(Send((session,), payload))
         return effects
@@ -486,6 +560,11 @@ class Room:
         if session.gone:
             return []
         return [*self.leave(session), Part(session, code)]
+
+
+def _frame_of(gathered: Sequence[_Written], session: Session) -> bytes:
+    """What this session wrote of it."""
+    return messages.update(_merged(one.update for one in gathered if one.origin is session))
 
 
 def _merged(updates: Iterable[bytes]) -> bytes:

@@ -87,6 +87,7 @@ class LiveRoom:
         self._rooms = rooms
         self._seats: dict[Session, Seat] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timed = 0.0  # when it goes off
         self.linger: asyncio.TimerHandle | None = None
         self.seen = 0.0
 
@@ -128,11 +129,18 @@ class LiveRoom:
                     self._spread(said)
                 case Part(session, code, held):
                     self._see_out(session, code, held=held)
-        if self.core.due is not None and self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, self.core.due - time.monotonic()), self._tick)
+        self._arm()
         if not self._seats:
             self._rooms.emptied(self)
+
+    def _arm(self) -> None:
+        """Sees to it that the room gets its tick, which may be wanted earlier than was said before."""
+        due = self.core.due
+        if due is not None and (self._timer is None or due < self._timed):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timed = due
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._tick)
 
     def _spread(self, said: tuple[Said, ...]) -> None:
         if self._rooms.neighbours is not None:

@@ -37,4 +37,5 @@ class Session:
     gaps: list[bytes] = field(default_factory=list)  # updates whose dependencies are missing
     gap_bytes: int = 0
     gap_count: int = 0
+    held: int = 0  # y-websocket: the last ticket that a frame for it waits for; what comes later waits behind it
     lagging_since: bytes | None = None  # state vector up to which it has been sent everything; None: it keeps up

@@ -18,7 +18,6 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 from websockets.protocol import OPEN
@@ -31,7 +30,7 @@ from collab.request_id import HEADER, request_id
 from collab.rooms import LiveRoom, Rooms, RoomUnavailableError
 from collab.seat import Seat
 from collab.session import Protocol as Dialect
-from collab.wire import messages
+from collab.wire import frames, messages
 from collab.wire.close import Close
 from collab.wire.lib0 import Reader, WireError
 from storage.access import Identity
@@ -51,11 +50,6 @@ DRAIN_S: Final = 5.0
 DOCUMENTS_A_SOCKET: Final = 32
 _ONE: Final = re.compile(r"/collab/([^/]{1,200})/?")
 _log = structlog.get_logger()
-
-
-def frame(payload: bytes) -> bytes:
-    """The bytes of a binary frame as a server sends it."""
-    return Frame(Opcode.BINARY, payload).serialize(mask=False)
 
 
 class Hub:
@@ -143,6 +137,11 @@ class Socket(ServerConnection):
         self._entry: tuple[Identity, LiveRoom] | None = None
         self._user: UUID | None = None
         self._request_id = ""
+        self._frames: frames.Frames | None = None  # once the handshake is over
+        self._handle: Callable[[bytes], Any] | None = (
+            None  # what becomes of a message, while nothing else is being done
+        )
+        self._spoke = True  # since keep_alive looked last, which was then
         self._wrote = time.monotonic()
         self._allowance = 0.0
         self._refilled = time.monotonic()
@@ -154,6 +153,41 @@ class Socket(ServerConnection):
         self._state.connections.add(self)
         self.hub.all_connections.add(self)
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """The TCP connection has something. Messages that can be dealt with at once do not go through the library's queue.
+
+        That saves two thirds of what an inbound frame costs. The library gets everything else, in whole frames.
+        """
+        if self.protocol.state is not OPEN:
+            # Whoever sends more than the request before it was answered stays with the library for good.
+            self._frames = frames.Frames() if data.endswith(b"\r\n\r\n") else None
+            super().data_received(data)
+            return
+        if self._frames is None:
+            super().data_received(data)
+            return
+        for whole, payload in self._frames.read(data, self.protocol.max_message_size or AFTER_AUTH):
+            if payload is None or not self._take(payload):
+                super().data_received(whole)
+
+    def _take(self, payload: bytes) -> bool:
+        """Deals with a message here and now; False when something has to be waited for, or comes before it."""
+        handle = self._handle
+        if handle is None or len(self.recv_messages.frames) or self.hub.journal.full or self._over_rate():
+            return False
+        if self.protocol.state is not OPEN:
+            return False
+        try:
+            if self._entry is None and messages.is_token(payload):
+                return False
+            handle(payload)
+        except WireError:
+            self.finish(Close.MALFORMED)
+        except Exception:  # noqa: BLE001 -- as for the rest of a connection's life
+            _log.exception("socket.failed")
+            self.transport.abort()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection is gone."""
@@ -291,7 +325,9 @@ class Socket(ServerConnection):
 
     async def _read(self, handle: Callable[[bytes], Any]) -> None:
         try:
+            self._handle = handle
             async for data in self:
+                self._handle = None
                 if isinstance(data, str):
                     self.finish(Close.MALFORMED)
                     return
@@ -303,6 +339,7 @@ class Socket(ServerConnection):
                     return
                 if pending is not None:
                     await pending
+                self._handle = handle
         except ConnectionClosed:
             return
 
@@ -311,16 +348,20 @@ class Socket(ServerConnection):
         if self.hub.journal.full and not await self.hub.journal.has_room(JOURNAL_PATIENCE_S):
             self.finish(Close.STORAGE)
             return
+        if self._over_rate():
+            await asyncio.sleep(1.0)
+
+    def _over_rate(self) -> bool:
+        """Counts one more message."""
         settings = self.hub.settings
         if settings.limits == "off":
-            return
+            return False
         now = time.monotonic()
         rate = settings.messages_per_second
         self._allowance = min(rate * 10.0, self._allowance + (now - self._refilled) * rate)
         self._refilled = now
         self._allowance -= 1.0
-        if self._allowance < -rate * 10.0:
-            await asyncio.sleep(1.0)
+        return self._allowance < -rate * 10.0
 
     # -- y-websocket: one document -----------------------------------------------------------------------------------
 
@@ -439,8 +480,8 @@ class Socket(ServerConnection):
     def write(self, payload: bytes) -> None:
         """One binary frame, at once; the transport keeps what the reader does not take."""
         if self.protocol.state is OPEN and not self.transport.is_closing():
-            self._wrote = time.monotonic()
-            self.transport.write(frame(payload))
+            self._spoke = True
+            self.transport.write(frames.framed(payload))
 
     def watch(self, seat: Seat) -> None:
         """This seat waits for the buffer to drain."""
@@ -460,9 +501,11 @@ class Socket(ServerConnection):
     def keep_alive(self, now: float) -> None:
         """Stock clients hang up when nothing comes for 30 s; readers that never drain are let go."""
         self._let_catch_up()
+        if self._spoke:
+            self._spoke, self._wrote = False, now
         if any(seat.slow_since is not None and now - seat.slow_since > SLOW_TIMEOUT_S for seat in self._slow):
             self.finish(Close.SLOW)
-        elif now - self._wrote >= KEEPALIVE_S and self.state is OPEN and not self._slow:
+        elif now - self._wrote >= KEEPALIVE_S - KEEPALIVE_S / 4 and self.state is OPEN and not self._slow:
             self.write(bytes((messages.PING,)) if self._entry is None else messages.NOTHING_NEW)
 
     def finish(self, code: Close) -> None:

@@ -127,6 +127,15 @@ def _envelope(reader: Reader, kind: int) -> Message:
     raise WireError(f"unknown message {kind}")
 
 
+def is_token(frame: bytes) -> bool:
+    """Is this Hocuspocus frame a credential? Raises WireError for what is no frame of that protocol."""
+    if len(frame) <= 1:
+        return False
+    reader = Reader(frame)
+    reader.bytes()
+    return reader.uint() == AUTH
+
+
 def decode_frame(frame: bytes) -> list[Message]:
     """All messages of one y-websocket frame. What trails the first message and is none itself is let pass."""
     if not frame:
