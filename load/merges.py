@@ -19,10 +19,11 @@ from collab.bpmn.errors import BpmnError
 from collab.bpmn.fuzz import EDITS
 from collab.bpmn.fuzz.page import Page
 from collab.bpmn.match import parent_of
-from collab.bpmn.records import Record, Snapshot, Value
+from collab.bpmn.records import Change, Record, Snapshot, Value
 from collab.bpmn.tree import Node, Tree
 
 MOST: Final = 5  # edits a side
+LARGE: Final = 300  # records of a file
 # Two first pools around one process, two ways to say when: a tie that keys decide, and a merged text's new records have
 # other keys. Only one side makes these edits.
 _TIES: Final = ("put_into_pool", "wait")
@@ -33,11 +34,15 @@ Told = tuple[str, str]  # element and property
 
 @dataclass(slots=True)
 class Report:
-    """Pairs by edits a side; of them, those that left each other alone, and those that merged."""
+    """Pairs by edits a side; of them, those that left each other alone, and those that merged. In a file of five elements
+    two people meet more often than in one that needs two people: `large` ones are counted once more by themselves.
+    """
 
     pairs: Counter[int] = field(default_factory=Counter)
     apart: Counter[int] = field(default_factory=Counter)
     merged: Counter[int] = field(default_factory=Counter)
+    large: Counter[int] = field(default_factory=Counter)
+    large_merged: Counter[int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     ambiguous: int = 0  # files in which one id names two things: nobody can say which of them was edited
 
@@ -65,14 +70,21 @@ def pairs(name: str, data: bytes, seed: int, count: int, report: Report) -> None
         for number in range(count):
             rng = random.Random(f"{seed}/{name}/{edits}/{number}")
             yours, theirs = (_edited(start, rng, edits, client) for client in (100, 200))
-            twice = {key for key, _ in yours.wrote} & {key for key, _ in theirs.wrote} - base.shown.nodes.keys()
+            twice = _made(yours, base) & _made(theirs, base)
             silent = (yours.wrote & theirs.took_back) | (theirs.wrote & yours.took_back)
             if twice or silent or max(yours.repairs, theirs.repairs) > base.repairs:
                 continue  # one thing made twice, and what no text says: the fuzz looks at those
             report.pairs[edits] += 1
+            report.large[edits] += len(base.shown.nodes) >= LARGE
             if wrong := _judged(start, base, yours, theirs, report, edits):
                 did = f"{'+'.join(yours.kinds)} | {'+'.join(theirs.kinds)}"
                 report.failures.append(f"{name} seed {seed}, {edits} edits, pair {number} ({did}): {wrong}")
+
+
+def _made(side: _Side, base: _Side) -> set[str]:
+    """New keys, and ids that were not there: who of two gets another id is a tie that keys decide."""
+    ids, known = ({str(one.get("@id", "")) for one in each.shown.nodes.values()} for each in (side, base))
+    return ({key for key, _ in side.wrote} - base.shown.nodes.keys()) | (ids - known)
 
 
 def _ambiguous(snapshot: Snapshot) -> bool:
@@ -89,9 +101,7 @@ def _edited(start: bytes, rng: random.Random, edits: int, client: int) -> _Side:
         page = Page(live, rng, lambda: f"~{client}.{next(made)}")
         kind = rng.choice([one for one in EDITS if client == 100 or one not in _TIES])
         changes = [one for one in EDITS[kind](page) if live.nodes.get(one.key, {}).get(one.register) != one.value]
-        if changes and (
-            kind != "identify" or page.drawings(changes[0].key)
-        ):  # else nothing tells that it is the same one
+        if changes and _telling(page, kind, changes):
             document.write(doc, changes)
             done.append(kind)
             wrote |= {(one.key, one.register) for one in changes}
@@ -99,9 +109,24 @@ def _edited(start: bytes, rng: random.Random, edits: int, client: int) -> _Side:
             break
     update = bytes(doc.get_update(before))
     now = document.read(doc).nodes
-    same = {(key, name) for key, name in wrote if now.get(key, {}).get(name) == was.get(key, {}).get(name)}
+    same = {
+        (key, name)
+        for key, name in wrote
+        if _bare(name, now.get(key, {}).get(name)) == _bare(name, was.get(key, {}).get(name))
+    }
     shown = _shown(start, [update])
     return replace(shown, update=update, kinds=done, wrote=frozenset(wrote), took_back=frozenset(same))
+
+
+def _telling(page: Page, kind: str, changes: list[Change]) -> bool:
+    """Does a text tell what happened? Not when nothing says that an element with another id is the same one, or that one
+    without an id was exchanged for its like."""
+    if kind == "identify":
+        return bool(page.drawings(changes[0].key))
+    if kind == "change_trigger":
+        made = {str(one.value) for one in changes if one.register == "t"}
+        return all(page.nodes[one.key].get("t") not in made for one in changes if one.register == "d")
+    return True
 
 
 def _shown(start: bytes, updates: list[bytes]) -> _Side:
@@ -121,6 +146,7 @@ def _judged(start: bytes, base: _Side, yours: _Side, theirs: _Side, report: Repo
         report.apart[edits] += not wanted
         return None if named == wanted else f"named {sorted(named - wanted)}, did not name {sorted(wanted - named)}"
     report.merged[edits] += 1
+    report.large_merged[edits] += len(base.shown.nodes) >= LARGE
     if wanted:
         return f"merged, although both changed {sorted(wanted)}"
     report.apart[edits] += 1
@@ -241,10 +267,13 @@ def run(seconds: float, files: list[Path]) -> bool:
             continue
         used += 1
     print(f"seed {seed}, {used} times a file, {sum(report.pairs.values())} pairs, {report.ambiguous} files left out")
-    print("| edits a side | pairs | apart | merged by themselves | share |\n|---|---|---|---|---|")
+    print(f"| edits a side | pairs | apart | merged by themselves | share | of {LARGE} records or more |")
+    print("|---|---|---|---|---|---|")
     for edits, count in sorted(report.pairs.items()):
         share = 100 * report.merged[edits] / count
-        print(f"| {edits} | {count} | {report.apart[edits]} | {report.merged[edits]} | {share:.1f} % |")
+        large = 100 * report.large_merged[edits] / max(report.large[edits], 1)
+        told = f"{large:.1f} % of {report.large[edits]}"
+        print(f"| {edits} | {count} | {report.apart[edits]} | {report.merged[edits]} | {share:.1f} % | {told} |")
     print(f"{len(report.failures)} failures")
     for one in report.failures[:20]:
         print(f"  {one}")

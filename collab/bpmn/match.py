@@ -4,13 +4,14 @@ So that a file edited in another tool comes back as an edit of the same records,
 diff.py. Both sides are snapshots as the import makes them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from collab.bpmn.imports import kind_of
 from collab.bpmn.records import Record, Snapshot, Value
 
 _PLACES = ("p", "qk", "ioo", "oo")
 _LEADS = "->"
+_NEW = "\0"  # a key of nothing
 _LEADING = ("@bpmnElement", "@targetRef", "@sourceRef", "@attachedToRef")
 Children = dict[str, list[str]]
 
@@ -110,11 +111,12 @@ def _down(root: str, children: Children) -> Iterator[str]:
 def _pair(
     olds: list[str], news: list[str], seals: "tuple[_Seals, _Seals]", found: dict[str, str], used: set[str]
 ) -> None:
-    """Children of parents that match: equal content, equal but for the id, the same kind (and id, if any) in their order;
-    at last what had no id and was given one.
+    """Children of parents that match: equal content that leads to the same, equal content, equal but for the id, the same
+    kind (and id, if any) in their order; at last what had no id and was given one. What draws something else is another.
     """
     first, second = seals
     for sealed in (
+        (first.leading, lambda key: second.leading(key, found)),
         (first.of, second.of),
         (first.but_for_id, second.but_for_id),
         (first.name, second.name),
@@ -123,9 +125,9 @@ def _pair(
         waiting: dict[object, list[str]] = {}
         for key in olds:
             if key not in used:
-                waiting.setdefault(sealed[0](key), []).append(key)
+                waiting.setdefault((sealed[0](key), first.drawing(key)), []).append(key)
         for key in news:
-            same = None if key in found else waiting.get(sealed[1](key))
+            same = None if key in found else waiting.get((sealed[1](key), second.drawing(key, found)))
             if same:
                 found[key] = same.pop(0)
                 used.add(found[key])
@@ -156,6 +158,20 @@ class _Seals:
             self._known[key] = hash((self._own(key, _PLACES), tuple(map(self.of, self._children.get(key, [])))))
         return self._known[key]
 
+    def leading(self, key: str, names: Mapping[str, str] | None = None) -> object:
+        """Equal for equal content that leads to the same; `names` are those of the other side."""
+        leads = tuple(
+            (name, _named(str(value["r"]), names))
+            for name, value in sorted(self._nodes[key].items())
+            if isinstance(value, dict) and "r" in value
+        )
+        return (self.of(key), leads)
+
+    def drawing(self, key: str, names: Mapping[str, str] | None = None) -> str:
+        """What a shape or an edge draws; two without ids are the same one only if they draw the same."""
+        drawn = _led(self._snapshot, key, "@bpmnElement")
+        return _named(drawn, names) if drawn else ""
+
     def but_for_id(self, key: str) -> object:
         """Equal for equal content under another id; what says nothing but its kind and where it leads is like no other."""
         own = self._own(key, (*_PLACES, "@id"))
@@ -165,6 +181,10 @@ class _Seals:
 
     def _own(self, key: str, but: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         return tuple(sorted((name, _frozen(value)) for name, value in self._nodes[key].items() if name not in but))
+
+
+def _named(key: str, names: Mapping[str, str] | None) -> str:
+    return key if names is None else names.get(key, _NEW)
 
 
 def _frozen(value: Value) -> str:

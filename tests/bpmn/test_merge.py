@@ -279,3 +279,29 @@ def test_a_shape_that_was_made_for_a_file_without_prefixes_can_be_read() -> None
     shown = xml.write(repair.tree(repair.view(document.read(doc))))
     assert b"BPMNShape" in shown
     assert schema.problems(shown) == []
+
+
+def test_a_new_shape_is_not_the_deleted_one_that_had_no_id() -> None:
+    """Both deleted A, and one drew something new: seed 2224368209, four edits a side."""
+    at = BARE.index(b'<bpmndi:BPMNShape bpmnElement="A">'), BARE.index(b'<bpmndi:BPMNShape bpmnElement="B">')
+    gone = (BARE[at[0] : at[1]], b"")
+    task = (b'<task id="A" name="a"/>', b"")
+    flow = (b'<sequenceFlow sourceRef="A" targetRef="B"/>', b"")
+    drawn = BARE[at[0] : at[1]].replace(b'bpmnElement="A"', b'id="N_di" bpmnElement="N"')
+    new = ((b"</process>", b'<task id="N"/></process>'), (b"</bpmndi:BPMNPlane>", drawn + b"</bpmndi:BPMNPlane>"))
+    for yours, theirs in ((bare(gone, task, flow, *new), bare(gone, task, flow)), (bare(*new), bare(gone, task, flow))):
+        text = text_of(merged(yours, theirs, BARE))
+        assert b'id="N_di"' in text
+        assert b'"A"' not in text
+
+
+def test_flows_without_ids_are_known_by_where_they_lead() -> None:
+    """One of two such flows is deleted while the other side turns it: seed 2224368545, four edits a side."""
+    flow = b'<sequenceFlow sourceRef="A" targetRef="B"/>'
+    base = BARE.replace(flow, flow + b'<task id="C"/><sequenceFlow sourceRef="B" targetRef="C"/>')
+    gone, turned = base.replace(flow, b""), base.replace(flow, b'<sequenceFlow sourceRef="A" targetRef="A"/>')
+    kept = text_of(merged(gone, base.replace(b'name="b"', b'name="x"'), base))
+    assert b'sourceRef="B" targetRef="C"' in kept
+    assert b'sourceRef="A"' not in kept
+    for yours, theirs in ((gone, turned), (turned, gone)):
+        assert [one[1] for one in clash_of(merged(yours, theirs, base))] == ["element"]
