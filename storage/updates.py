@@ -5,12 +5,13 @@ because this is the hot path: one transaction carries what all rooms wrote meanw
 that appends as part of a transaction of its own (a save).
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 import asyncpg
@@ -111,6 +112,10 @@ _WRITERS: Final = (
     " SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::uuid[]) ON CONFLICT DO NOTHING"
 )
 _TENANT: Final = "SELECT set_config('app.org', $1, true)"
+_TENANT_FOR_LONG: Final = "SELECT set_config('app.org', $1, false)"
+
+if TYPE_CHECKING:
+    _Pooled = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 
 class UpdateLog:
@@ -118,14 +123,23 @@ class UpdateLog:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self._appending = asyncio.Lock()
+        self._own: _Pooled | None = None  # kept for `append`, which every acknowledgement waits for
+        self._own_org: UUID | None = None  # for whom it speaks between transactions
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Connections of this log's own; every commit of theirs waits for the disk, whatever the server's default."""
-        # No reset query: nothing but transaction-local settings is ever changed on these connections.
+        # No reset query: only transaction-local settings are changed on these connections; on the one kept for `append`,
+        # the tenant too, and that one never goes back before the end.
         async with asyncpg.create_pool(url, min_size=1, max_size=POOL, reset=_leave, server_settings=SESSION) as pool:
-            yield cls(pool)
+            log = cls(pool)
+            try:
+                yield log
+            finally:
+                if log._own is not None:
+                    await pool.release(log._own)
 
     async def append(self, batch: Sequence[Append]) -> list[int | Refused]:
         """Keeps a batch in one transaction; a number for each update, or why it was refused. An exception: none is kept."""
@@ -133,23 +147,45 @@ class UpdateLog:
         by_org: dict[UUID, list[int]] = {}
         for place, item in enumerate(batch):
             by_org.setdefault(item.org_id, []).append(place)
-        async with self._pool.acquire() as conn:
+        async with self._appending:
+            conn = self._own
+            if conn is None or conn.is_closed():
+                conn, self._own_org = await self._pool.acquire(), None
+                self._own = conn
             try:
-                begin = "BEGIN; "
-                # In one order everywhere, so that two batches can never wait for each other.
-                for org_id in sorted(by_org):
-                    await conn.execute(f"{begin}SELECT set_config('app.org', '{org_id}', true)")
-                    begin = ""
-                    await self._append_org(conn, org_id, by_org[org_id], batch, results)
-                await conn.execute("COMMIT")
+                if len(by_org) == 1 and not any(item.writers for item in batch):
+                    await self._append_alone(conn, batch, results)
+                else:
+                    await self._append_all(conn, by_org, batch, results)
             except BaseException:
+                self._own = None
                 conn.terminate()  # with it goes the transaction, whatever state it is in
+                await self._pool.release(conn)
                 raise
         return [results[place] for place in range(len(batch))]
 
+    async def _append_alone(self, conn: "_Pooled", batch: Sequence[Append], results: dict[int, int | Refused]) -> None:
+        """One organization, as nearly always: one statement, which is its own transaction, so one round trip."""
+        org_id = batch[0].org_id
+        if self._own_org != org_id:
+            await conn.execute(_TENANT_FOR_LONG, str(org_id))
+            self._own_org = org_id
+        await self._append_org(conn, org_id, list(range(len(batch))), batch, results)
+
+    async def _append_all(
+        self, conn: "_Pooled", by_org: dict[UUID, list[int]], batch: Sequence[Append], results: dict[int, int | Refused]
+    ) -> None:
+        begin = "BEGIN; "
+        # In one order everywhere, so that two batches can never wait for each other.
+        for org_id in sorted(by_org):
+            await conn.execute(f"{begin}SELECT set_config('app.org', '{org_id}', true)")
+            begin = ""
+            await self._append_org(conn, org_id, by_org[org_id], batch, results)
+        await conn.execute("COMMIT")
+
     async def _append_org(
         self,
-        conn: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        conn: "_Pooled",
         org_id: UUID,
         places: list[int],
         batch: Sequence[Append],
@@ -252,7 +288,7 @@ class UpdateLog:
 
     async def _tail(
         self,
-        conn: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        conn: "_Pooled",
         org_id: UUID,
         diagram_id: UUID,
         epoch: int,
