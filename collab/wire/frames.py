@@ -14,7 +14,8 @@ class Framing:
     """A server's frames. The last one is remembered: one payload goes to many sockets one after the other."""
 
     def __init__(self) -> None:
-        self._payload = self._framed = b""
+        self._payload: bytes | None = None
+        self._framed = b""
 
     def __call__(self, payload: bytes) -> bytes:
         """The bytes of a binary message as a server sends it."""

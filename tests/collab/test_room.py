@@ -9,7 +9,7 @@ from pycrdt import Doc, Map
 
 from collab.room import Acknowledge, Append, Effects, Part, Room, Send
 from collab.session import Person, Protocol, Session
-from collab.wire import messages
+from collab.wire import messages, structs
 from collab.wire.close import Close
 
 ANN = Person(UUID(int=1), "Ann", "#112233")
@@ -131,6 +131,50 @@ def test_R1_y_websocket_hears_its_own_structs_only_after_the_commit() -> None:
     assert not any(isinstance(m, messages.Update | messages.Step2) for m in ann.received)
     bench.commit()
     assert update in ann.received
+
+
+def test_R1_writers_get_one_frame_for_all_after_the_commit_that_covers_theirs() -> None:
+    bench = Bench()
+    ann, bob, eve = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12), bench.join(BOB, HOC, 13)
+    bench.now += 1
+    bench.say(eve, eve.edit("first", "1"))  # at once: from now on it gathers
+    for peer in (ann, bob, eve):
+        peer.received.clear()
+    bench.say(ann, ann.edit("a", "1"))
+    bench.say(bob, bob.edit("b", "1"))
+    bench.carry(bench.room.tick(bench.now + 0.02))
+    assert eve.map["a"] == eve.map["b"] == "1"
+    assert ann.received == bob.received == []
+    bench.commit(2)
+    assert len(ann.received) == 1, "hers is on disk, and his comes with it"
+    assert ann.map["b"] == "1"
+    assert bob.received == []
+    bench.commit(1)
+    assert bob.received == ann.received, "encoded once"
+
+
+def test_R8_commits_that_hang_do_not_keep_from_writers_what_others_write() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
+    bench.say(ann, ann.edit("a", "1"))
+    bench.say(bob, bob.edit("b", "1"))
+    bench.carry(bench.room.tick(bench.now + 0.02))
+    due = bench.room.due
+    assert due is not None, "it wants to look again"
+    own = {11, 12}
+    bench.carry(bench.room.tick(due))
+    assert ann.map["b"] == bob.map["a"] == "1"
+    bench.say(ann, ann.edit("a", "2"))
+    bench.carry(bench.room.tick(due + 1))
+    assert bob.map["a"] == "2"
+    for peer in (ann, bob):
+        heard = {structs.author_of(m.update) for m in peer.received if isinstance(m, messages.Update)}
+        assert heard == own - {peer.doc.client_id}, "nothing of its own before the commit"
+        peer.received.clear()
+    bench.commit()
+    for peer in (ann, bob):
+        heard = {structs.author_of(m.update) for m in peer.received if isinstance(m, messages.Update)}
+        assert heard == {peer.doc.client_id}
 
 
 def test_R1_a_duplicate_of_something_uncommitted_waits_for_its_commit() -> None:
