@@ -474,8 +474,8 @@ class Socket(ServerConnection):
 
     @property
     def buffered(self) -> int:
-        """Bytes that wait for the reader."""
-        return self.transport.get_write_buffer_size()
+        """Bytes that wait for the reader; none, as long as there are so few that the transport does not mention them."""
+        return self.transport.get_write_buffer_size() if self.paused else 0
 
     def write(self, payload: bytes) -> None:
         """One binary frame, at once; the transport keeps what the reader does not take."""
