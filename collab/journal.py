@@ -30,6 +30,7 @@ class Journal:
     def __init__(self, log: UpdateLog) -> None:
         self._updates = log
         self._backlog = Backlog()
+        metrics.JOURNAL.set_function(lambda: self._backlog.bytes)
         self._more = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -89,7 +90,6 @@ class Journal:
         self._more.set()
 
     def _measure(self) -> None:
-        metrics.JOURNAL.set(self._backlog.bytes)
         if self._backlog.full:
             self._room.clear()
         else:
