@@ -157,7 +157,7 @@ class Socket(ServerConnection):
     def data_received(self, data: bytes) -> None:
         """The TCP connection has something. Messages that can be dealt with at once do not go through the library's queue.
 
-        That saves two thirds of what an inbound frame costs. The library gets everything else, in whole frames.
+        That saves a task's wake-up a message. The library gets everything else, in whole frames.
         """
         if self.protocol.state is not OPEN:
             # Whoever sends more than the request before it was answered stays with the library for good.
