@@ -31,6 +31,7 @@ class Shape:
     least: list[tuple[frozenset[str], int]] = field(default_factory=list)  # parts that must be there
     choices: list[list[list[str]]] = field(default_factory=list)  # alternatives that exclude each other
     attributes: dict[str, tuple[str, bool]] = field(default_factory=dict)  # name -> (type, required)
+    required: dict[str, None] = field(default_factory=dict)  # the names of those, in their order
     other: bool = False  # foreign attributes are welcome
     any: bool = False  # foreign elements are welcome
     mixed: bool = False  # text is welcome
@@ -103,6 +104,10 @@ def _inherit(made: Shape, declared: str) -> None:
     made.choices += entry.get("choices", [])
     for name, (type_, required) in entry.get("attributes", {}).items():
         made.attributes[name] = (type_, bool(required))
+        if required:
+            made.required[name] = None
+        else:
+            made.required.pop(name, None)
     made.other = made.other or "other" in entry
     made.any = made.any or "any" in entry
     made.mixed = made.mixed or "mixed" in entry

@@ -20,7 +20,7 @@ _BOOLEAN = frozenset({"true", "false", "1", "0"})
 
 def defaults(draft: Draft) -> None:
     """A default flow that leaves somebody else is no default."""
-    for key in sorted(draft.parents):
+    for key in draft.everyone():
         flow = target(draft.value(key, "@default"))
         if flow is None or flow not in draft.parents:
             continue
@@ -33,7 +33,7 @@ def defaults(draft: Draft) -> None:
 
 def attributes(draft: Draft) -> None:
     """Every attribute of every shown element."""
-    for key in sorted(draft.parents):
+    for key in draft.everyone():
         if key not in draft.parents:
             continue
         kind = draft.kind(key)
@@ -54,7 +54,7 @@ def attributes(draft: Draft) -> None:
 def _text(draft: Draft, key: str, known: Shape) -> None:
     """Text where the schema wants elements only."""
     text = draft.value(key, "x")
-    if known.mixed or text is None or (isinstance(text, str) and text.strip(SPACE) == ""):
+    if text is None or known.mixed or (isinstance(text, str) and text.strip(SPACE) == ""):
         return
     if draft.fires("text", key, [draft.nodes[key].get("t"), text]):
         draft.change(key, "x", None)
@@ -70,7 +70,7 @@ def _shape(draft: Draft, key: str, kind: str) -> Shape | None:
 
 
 def _fits(draft: Draft, key: str, name: str, value: Value, known: Shape | None) -> bool:  # noqa: PLR0911 -- a list
-    if target(value) is not None:
+    if isinstance(value, dict) and target(value) is not None:
         value = "r"  # a reference: its spelling is the view's business
     if not isinstance(value, str) or not is_name(name) or UNFIT.search(value):
         return False
@@ -118,8 +118,8 @@ def _leave_out(draft: Draft, key: str, name: str, value: Value) -> None:
 
 
 def _demand(draft: Draft, key: str, kind: str, known: Shape) -> None:
-    for name, (_, required) in known.attributes.items():
-        if not required or draft.value(key, "@" + name) is not None:
+    for name in known.required:
+        if draft.value(key, "@" + name) is not None:
             continue
         if not draft.fires(f"attribute@{name}", key, [draft.nodes[key].get("t")]):
             continue
@@ -137,7 +137,7 @@ def _demand(draft: Draft, key: str, kind: str, known: Shape) -> None:
 def identities(draft: Draft) -> None:
     """One id, one element; and what is referred to has one."""
     taken: dict[str, str] = {}
-    for key in sorted(draft.parents):
+    for key in draft.everyone():
         known = shape(draft.kind(key))
         if known is None or "id" not in known.attributes:
             continue

@@ -20,10 +20,10 @@ def content(draft: Draft) -> None:
         if not moved:
             break
         moved = False
-        for key in sorted(draft.parents):
+        for key in draft.everyone():
             if key in draft.parents and draft.children.get(key):
                 moved = _places(draft, key) or moved
-    for key in sorted(draft.parents):
+    for key in draft.everyone():
         if key in draft.parents and draft.children.get(key) and (known := shape(draft.kind(key))) is not None:
             _singles(draft, key, known)
             _choices(draft, key, known)

@@ -82,7 +82,7 @@ class Draft:
         self._scopes: dict[str, Scope] = {}
         for key, record in self.nodes.items():
             for name, value in record.items():
-                if name.startswith("@xmlns") and isinstance(value, str):
+                if name[:6] == "@xmlns" and isinstance(value, str):
                     self.declaring.add(key)
                     self.everywhere.setdefault(name[7:], value)
 
@@ -105,10 +105,11 @@ class Draft:
 
     def kind(self, key: str) -> str:
         """The kind of a record, by the namespaces in scope where it was written."""
-        kind = self._kinds.get(key)
-        if kind is None:
+        try:
+            return self._kinds[key]
+        except KeyError:
             kind = self._kinds[key] = self._kind_of(self.tag(key), self.scope(key))
-        return kind
+            return kind
 
     def retag(self, key: str, local: str) -> None:
         """Shows a record as another element of the same namespace."""
@@ -170,6 +171,11 @@ class Draft:
         """Puts a node under a shown parent."""
         self.parents[key] = parent
         self.children.setdefault(parent, []).append(key)
+
+    def everyone(self) -> list[str]:
+        """All shown nodes, by key. The records are in that order already, but for those that were added."""
+        parents = self.parents
+        return sorted([key for key in self.nodes if key in parents])
 
     def shown(self, key: str) -> list[str]:
         """The shown children of a node, in no meant order."""

@@ -57,7 +57,7 @@ def twice(draft: Draft) -> None:
 def drawn(draft: Draft) -> None:
     """Gives every visible element of the editor its shape."""
     paper = _Paper(draft)
-    missing = [key for key in sorted(draft.parents) if paper.lacks(key)]
+    missing = [key for key in draft.everyone() if paper.lacks(key)]
     for key in missing:
         if size(draft.kind(key)) is not None:
             paper.draw_shape(key)

@@ -190,6 +190,8 @@ def _by_index(child: _Placed) -> tuple[str, str]:
 
 
 def _arrange(placed: list[_Placed], *, as_written: bool) -> list[Node]:
+    if len(placed) == 1:
+        return [placed[0].node]
     placed.sort(key=_by_index)
     if not as_written:
         following = _LAST

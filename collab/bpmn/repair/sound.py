@@ -63,7 +63,7 @@ def collect(draft: Draft, keys: list[str]) -> None:
 
 def keep_definitions(draft: Draft) -> None:
     """Shows deleted definitions again while something shown refers to them."""
-    collect(draft, sorted(draft.parents))
+    collect(draft, draft.everyone())
     while True:
         missing = [to for to in sorted(draft.referrers) if to not in draft.parents and to in draft.nodes]
         revived = [to for to in missing if draft.kind(to) in _KEPT and _revive(draft, to)]
@@ -92,7 +92,7 @@ def _revive(draft: Draft, key: str) -> bool:
 def settle(draft: Draft) -> None:
     """Looks at every reference to what is not shown, until nothing more hides."""
     draft.queue += [to for to in sorted(draft.referrers) if to not in draft.parents]
-    for key in sorted(draft.parents):
+    for key in draft.everyone():
         if key in draft.parents:
             _check_parts(draft, key)
     drain(draft)
