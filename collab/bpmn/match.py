@@ -170,7 +170,8 @@ class _Seals:
     def drawing(self, key: str, names: Mapping[str, str] | None = None) -> str:
         """What a shape or an edge draws; two without ids are the same one only if they draw the same."""
         drawn = _led(self._snapshot, key, "@bpmnElement")
-        return _named(drawn, names) if drawn else ""
+        # A plane stays when it comes to show a collaboration instead of a process.
+        return _named(drawn, names) if drawn and not str(self._nodes[key].get("t")).endswith("Plane") else ""
 
     def but_for_id(self, key: str) -> object:
         """Equal for equal content under another id; what says nothing but its kind and where it leads is like no other."""

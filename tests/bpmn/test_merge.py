@@ -305,3 +305,16 @@ def test_flows_without_ids_are_known_by_where_they_lead() -> None:
     assert b'sourceRef="A"' not in kept
     for yours, theirs in ((gone, turned), (turned, gone)):
         assert [one[1] for one in clash_of(merged(yours, theirs, base))] == ["element"]
+
+
+def test_a_plane_without_an_id_stays_when_it_shows_something_else() -> None:
+    """A process is put into a pool: seed 154410731, one edit a side."""
+    pool = b'<collaboration id="K"><participant id="Pool" processRef="P"/></collaboration><process id="P">'
+    pooled = bare(
+        (b'<process id="P">', pool), (b'<bpmndi:BPMNPlane bpmnElement="P">', b'<bpmndi:BPMNPlane bpmnElement="K">')
+    )
+    moved = bare((b'x="50"', b'x="70"'))
+    for yours, theirs in ((pooled, moved), (moved, pooled)):
+        text = text_of(merged(yours, theirs, BARE))
+        assert b'BPMNPlane bpmnElement="K"' in text
+        assert b'x="70"' in text
