@@ -6,10 +6,11 @@ what it may miss is missed, what it is owed is counted.
 
 import time
 from typing import Final, Protocol
+from uuid import UUID
 
 from collab import metrics
 from collab.door import Door, may_write
-from collab.rooms import LiveRoom
+from collab.room import Effects, Room
 from collab.session import Session
 from collab.wire import messages
 from collab.wire.close import Close
@@ -38,10 +39,26 @@ class Pipe(Protocol):
         """This seat's session is over."""
 
 
+class Table(Protocol):
+    """What a seat needs of its room: collab.rooms.LiveRoom, or one of the simulation's."""
+
+    core: Room
+    diagram_id: UUID
+
+    def carry(self, effects: Effects) -> None:
+        """Do what the room decided."""
+
+    def receive(self, session: Session, message: messages.Message) -> None:
+        """One message of a client."""
+
+    def leave(self, session: Session) -> None:
+        """A seat is given up."""
+
+
 class Seat:
     """One document on a socket: addressed, counted, and resynchronized when the reader was slow."""
 
-    def __init__(self, socket: Pipe, room: LiveRoom, identity: Identity, name: str | None) -> None:
+    def __init__(self, socket: Pipe, room: Table, identity: Identity, name: str | None) -> None:
         self.socket, self.room, self.identity, self.name = socket, room, identity, name
         self._address = b"" if name is None else messages.address(name)
         self._owed = 0
