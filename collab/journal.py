@@ -20,6 +20,7 @@ from storage.failures import is_unavailable
 from storage.updates import Append, Refused, UpdateLog
 
 GATHER_S: Final = 0.005  # between the beginnings of two commits
+COMMIT_S: Final = 10.0  # a commit that has not answered by then has failed, whatever becomes of it
 
 _log = structlog.get_logger()
 
@@ -119,7 +120,8 @@ class Journal:
     async def _commit(self, batch: list[Entry]) -> float:
         """One transaction; how long to wait before the next."""
         try:
-            results = await self._updates.append([entry.item for entry in batch])
+            async with asyncio.timeout(COMMIT_S):
+                results = await self._updates.append([entry.item for entry in batch])
         except Exception as error:  # noqa: BLE001 -- whatever it is, nothing was promised and nobody may be told so
             metrics.TROUBLE.inc()
             away = is_unavailable(error)

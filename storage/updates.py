@@ -115,31 +115,32 @@ _TENANT: Final = "SELECT set_config('app.org', $1, true)"
 _TENANT_FOR_LONG: Final = "SELECT set_config('app.org', $1, false)"
 
 if TYPE_CHECKING:
+    _Conn = asyncpg.Connection[asyncpg.Record]
     _Pooled = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 
 class UpdateLog:
     """The log, for the journal (append) and the rooms (load, tail). One per process."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        self._pool = pool
+    def __init__(self, url: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._url, self._pool = url, pool
         self._appending = asyncio.Lock()
-        self._own: _Pooled | None = None  # kept for `append`, which every acknowledgement waits for
+        # For `append`, which every acknowledgement waits for: none of the pool's, which are taken back when they break.
+        self._own: _Conn | None = None
         self._own_org: UUID | None = None  # for whom it speaks between transactions
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Connections of this log's own; every commit of theirs waits for the disk, whatever the server's default."""
-        # No reset query: only transaction-local settings are changed on these connections; on the one kept for `append`,
-        # the tenant too, and that one never goes back before the end.
+        # No reset query: only transaction-local settings are changed on these connections.
         async with asyncpg.create_pool(url, min_size=1, max_size=POOL, reset=_leave, server_settings=SESSION) as pool:
-            log = cls(pool)
+            log = cls(url, pool)
             try:
                 yield log
             finally:
                 if log._own is not None:
-                    await pool.release(log._own)
+                    log._own.terminate()
 
     async def append(self, batch: Sequence[Append]) -> list[int | Refused]:
         """Keeps a batch in one transaction; a number for each update, or why it was refused. An exception: none is kept."""
@@ -150,7 +151,8 @@ class UpdateLog:
         async with self._appending:
             conn = self._own
             if conn is None or conn.is_closed():
-                conn, self._own_org = await self._pool.acquire(), None
+                self._own = None
+                conn, self._own_org = await asyncpg.connect(self._url, server_settings=SESSION), None
                 self._own = conn
             try:
                 if len(by_org) == 1 and not any(item.writers for item in batch):
@@ -160,11 +162,10 @@ class UpdateLog:
             except BaseException:
                 self._own = None
                 conn.terminate()  # with it goes the transaction, whatever state it is in
-                await self._pool.release(conn)
                 raise
         return [results[place] for place in range(len(batch))]
 
-    async def _append_alone(self, conn: "_Pooled", batch: Sequence[Append], results: dict[int, int | Refused]) -> None:
+    async def _append_alone(self, conn: "_Conn", batch: Sequence[Append], results: dict[int, int | Refused]) -> None:
         """One organization, as nearly always: one statement, which is its own transaction, so one round trip."""
         org_id = batch[0].org_id
         if self._own_org != org_id:
@@ -173,7 +174,7 @@ class UpdateLog:
         await self._append_org(conn, org_id, list(range(len(batch))), batch, results)
 
     async def _append_all(
-        self, conn: "_Pooled", by_org: dict[UUID, list[int]], batch: Sequence[Append], results: dict[int, int | Refused]
+        self, conn: "_Conn", by_org: dict[UUID, list[int]], batch: Sequence[Append], results: dict[int, int | Refused]
     ) -> None:
         begin = "BEGIN; "
         # In one order everywhere, so that two batches can never wait for each other.
@@ -185,7 +186,7 @@ class UpdateLog:
 
     async def _append_org(
         self,
-        conn: "_Pooled",
+        conn: "_Conn",
         org_id: UUID,
         places: list[int],
         batch: Sequence[Append],

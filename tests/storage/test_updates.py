@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from storage import diagrams, updates
 from storage.database import Database
+from storage.embedded import Running
+from storage.failures import is_unavailable
 from storage.updates import Append, LoadError, Refused, UnknownDiagramError, UpdateLog
 from tests.conftest import Urls
 from tests.people import Owner, somebody
@@ -50,6 +52,23 @@ async def test_R12_numbers_rise_without_gaps_whoever_appends(db: Database, log: 
     assert sorted(numbers) == list(range(1, 41))
     stored = await log.load(owner.org_id, diagram)
     assert [seq for seq, _ in stored.tail] == list(range(1, 41))
+
+
+async def test_R8_a_connection_that_breaks_between_two_commits_is_replaced(
+    db: Database, log: UpdateLog, postgres: Running
+) -> None:
+    owner = await somebody(db)
+    diagram = await empty_diagram(db, owner)
+    assert await log.append([one(owner, diagram, b"1")]) == [1]
+    postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'colane_app'")
+    await asyncio.sleep(0.1)  # it is known to be gone before anybody asks it for anything
+    results: list[int | Refused] = []
+    for _ in range(3):
+        try:
+            results = results or await log.append([one(owner, diagram, b"2")])
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            assert is_unavailable(error)
+    assert results == [2]
 
 
 async def test_a_batch_spans_organizations_and_keeps_its_order(db: Database, log: UpdateLog) -> None:
