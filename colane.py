@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 
 from collab import cli
+from collab.simulate.command import simulate
 from storage.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ READY_TIMEOUT_S: Final = 30.0
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cli.bpmn, name="bpmn")
+app.command()(simulate)
 
 
 # -- serve ------------------------------------------------------------------------------------------------------------

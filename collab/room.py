@@ -6,8 +6,8 @@ its session (R14). Driven by collab/rooms.py, and by the simulation with a clock
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import exp
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -82,13 +82,21 @@ Effect = Send | Acknowledge | Append | Part | Spread
 Effects = list[Effect]
 
 
+class _OldError(Exception):
+    """An update of an earlier epoch."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """An update that goes out at the next tick: whose it is, unless it came from the log, and under which ticket."""
+    """An update that goes out at the next tick: who brought it, unless it came from the log, and under which ticket.
+
+    `author` is the Yjs client that wrote it; None when there are several, or one cannot tell.
+    """
 
     update: bytes
     origin: Session | None
     ticket: int
+    author: int | None
 
 
 @dataclass(slots=True)
@@ -100,6 +108,7 @@ class _Held:
     payload: bytes
     since: float
     written: Sequence[_Written] = ()  # what is in the frame, where others' updates are in it too
+    claims: Mapping[int, int] = field(default_factory=dict)  # the session's, when the frame was made
 
 
 class Room:
@@ -124,6 +133,7 @@ class Room:
         self._owed: deque[tuple[int, Session]] = deque()  # Hocuspocus: an acknowledgement for each, by ticket
         self._ticket = 0
         self._committed = 0
+        self._unsure: deque[tuple[int, int | None]] = deque()  # tickets that are not on disk yet, and who wrote them
         self._bound: dict[int, UUID] = {}
         self._last_flush = float("-inf")
         self._pace = 0.0  # seconds between ticks, at the present load
@@ -201,6 +211,8 @@ class Room:
                     effects = []
         except WireError:
             return self._part(session, Close.MALFORMED)
+        except _OldError:
+            return self._part(session, Close.EPOCH)
         return effects
 
     def _answer_step_1(self, session: Session, state: bytes) -> Effects:
@@ -209,12 +221,33 @@ class Room:
         if self._retired and not self._retired.isdisjoint(structs.clocks(state)):
             return [*self.leave(session), Part(session, Close.EPOCH, held=True)]
         first, session.synced = not session.synced, True
+        if session.protocol is Protocol.YWS and state != b"\x00":
+            session.claims = self._claims(structs.clocks(state))
         effects: Effects = [Send((session,), messages.step_2(update))]
         if session.protocol is Protocol.HOCUSPOCUS:
             session.answering = True
         if session.protocol is Protocol.HOCUSPOCUS or (self._retired and first):
             effects.append(Send((session,), messages.step_1(self._doc.get_state())))
         return effects
+
+    def _claims(self, said: dict[int, int]) -> dict[int, int]:
+        """What a session says it has that is not known to be on disk: some of it may be its own, and not acknowledged yet.
+
+        Whoever brings that to the room, a colleague who had seen it before a crash, the session must not hear of it as of
+        others' edits: a frame with structs of one's own is an acknowledgement (R1).
+        """
+        mine = structs.clocks(self._doc.get_state())
+        unsure = {author for _, author in self._unsure}
+        return {
+            client: clock
+            for client, clock in said.items()
+            if clock > mine.get(client, 0) or client in unsure or None in unsure
+        }
+
+    def _still_open(self, claims: dict[int, int]) -> dict[int, int]:
+        """Once the document has it all, and the frame that brought it is on its way, what comes later comes behind that."""
+        mine = structs.clocks(self._known)
+        return {client: clock for client, clock in claims.items() if clock > mine.get(client, 0)}
 
     def state_after(self, state: bytes) -> bytes:
         """What a document with this state vector lacks. The whole state is encoded once for all who join meanwhile."""
@@ -248,7 +281,8 @@ class Room:
         if self._retired and not session.synced:
             return self._part(session, Close.EPOCH)  # nobody can tell what it was written on
         if not session.writes:
-            return self._write_of_a_viewer(session, update, now, acknowledge=acknowledge)
+            # A step 2 may only repeat what it had seen before a crash, and its authors will bring it: not back at once.
+            return self._write_of_a_viewer(session, update, now, acknowledge=acknowledge, held=not whole)
         if self._size + len(update) > DOCUMENT_LIMIT:
             return self._part(session, Close.TOO_LARGE)
         outcome = self._apply(update)
@@ -263,7 +297,16 @@ class Room:
             effects += self._owe(session)
         return effects + self._pass_on(kept, session, now)
 
-    def _write_of_a_viewer(self, session: Session, update: bytes, now: float, *, acknowledge: bool) -> Effects:
+    def _is_of_an_earlier_epoch(self, update: bytes) -> bool:
+        """Did an update that was just applied bring what an earlier epoch began with?"""
+        author = structs.author_of(update)
+        if author is not None:
+            return author in self._retired
+        return structs.has_structs(update) and not self._retired.isdisjoint(structs.clocks(self._doc.get_state()))
+
+    def _write_of_a_viewer(
+        self, session: Session, update: bytes, now: float, *, acknowledge: bool, held: bool
+    ) -> Effects:
         """Nothing new is no offence: stock clients always answer a step 1."""
         rest = _decoded(lambda: get_update(update, self._doc.get_state()))
         new = structs.has_structs(rest)
@@ -271,19 +314,22 @@ class Room:
             mine = structs.deletions(self._doc.get_update(self._doc.get_state()))
             new = not structs.covered(structs.deletions(rest), mine)
         if new:
-            return self._part(session, Close.NO_RIGHT)
+            return [*self.leave(session), Part(session, Close.NO_RIGHT, held=held)]
         return self._acknowledge_again(session, structs.NOTHING, now) if acknowledge else []
 
     # -- the document ------------------------------------------------------------------------------------------------
 
-    def _apply(self, update: bytes) -> Literal["changed", "nothing", "gap"]:
-        """Applies whole updates and nothing else. Raises WireError for bytes that are no update."""
+    def _apply(self, update: bytes, *, committed: bool = False) -> Literal["changed", "nothing", "gap"]:
+        """Applies whole updates and nothing else. Raises WireError for bytes that are no update, _OldError (R13)."""
         self._heard = structs.NOTHING
         try:
             _decoded(lambda: self._doc.apply_update(update))
         except WireError:
             self._rebuild()  # a half-read update must leave no trace
             raise
+        if self._retired and not committed and self._is_of_an_earlier_epoch(update):
+            self._rebuild()
+            raise _OldError
         rest = get_update(update, self._doc.get_state())
         if structs.has_structs(rest) or (rest != structs.NOTHING and not self._has(structs.deletions(rest))):
             self._rebuild()  # R9: what waits for its dependencies is kept aside, not half inside
@@ -324,6 +370,7 @@ class Room:
         """The next ticket. The first update under a Yjs client id says who writes under it."""
         self._ticket += 1
         client = structs.author_of(update)
+        self._unsure.append((self._ticket, client))
         writers: tuple[tuple[int, UUID], ...] = ()
         if bind and client is not None and client not in self._bound:
             self._bound[client] = session.person.id
@@ -385,13 +432,15 @@ class Room:
         if ticket <= self._committed:
             return [Send((session,), payload)]
         session.held = ticket
-        self._held.append(_Held(ticket, session, payload, now, written))
+        self._held.append(_Held(ticket, session, payload, now, written, session.claims))
         return []
 
     def committed(self, ticket: int, seq: int) -> Effects:
         """Everything up to this ticket is on disk; `seq` is the number the log gave to it."""
         self._committed = max(self._committed, ticket)
         self.seq = max(self.seq, seq)
+        while self._unsure and self._unsure[0][0] <= self._committed:
+            self._unsure.popleft()
         # In the order of the ticks, so in order for each session; a frame that several wait for is one effect.
         ready: dict[bytes, list[Session]] = {}
         if any(one.ticket <= self._committed for one in self._held):
@@ -421,7 +470,9 @@ class Room:
     # -- fan-out -----------------------------------------------------------------------------------------------------
 
     def _pass_on(self, update: bytes, origin: Session | None, now: float) -> Effects:
-        self._outgoing.append(_Written(update, origin, 0 if origin is None else self._ticket))
+        ours = origin is not None
+        author = structs.author_of(update) if ours else None
+        self._outgoing.append(_Written(update, origin, self._ticket if ours else 0, author))
         return self._soon(now)
 
     def _soon(self, now: float) -> Effects:
@@ -465,20 +516,28 @@ class Room:
         effects: Effects = []
         for session in self.sessions:
             ticket = tickets.get(session, 0)
+            claims = session.claims
+            if claims:
+                ticket = max([ticket, *(one.ticket for one in gathered if _claimed(claims, one))])
             if not session.synced or session.lagging_since is not None:
                 if ticket and session.protocol is Protocol.YWS:
-                    effects += self._hold(session, ticket, _frame_of(gathered, session), now)
+                    own, _ = _parted(gathered, session, claims)
+                    effects += self._hold(session, ticket, messages.update(_merged(own)), now)
             elif session.protocol is Protocol.HOCUSPOCUS:
                 if session is not alone:
                     at_once.append(session)
             elif max(ticket, session.held) <= self._committed:
                 at_once.append(session)
-            elif not stalled:
+            elif not stalled or session.behind > self._committed:
                 effects += self._hold(session, ticket, frame, now, gathered)
             else:
-                effects += self._apart(session, gathered, droppable=True)
-                if ticket:
-                    effects += self._hold(session, ticket, _frame_of(gathered, session), now)
+                own, foreign = _parted(gathered, session, claims)
+                if foreign:
+                    effects.append(Send((session,), messages.update(_merged(foreign)), droppable=True))
+                if own:
+                    effects += self._hold(session, ticket, messages.update(_merged(own)), now)
+            if claims:
+                session.claims = self._still_open(claims)
         if at_once:
             effects.append(Send(tuple(at_once), frame, droppable=True))
         return effects
@@ -488,25 +547,22 @@ class Room:
         effects: Effects = []
         waiting, self._held = self._held, []
         for one in waiting:
-            if one.written:
-                # Not to be missed: a resync begins with the last frame, and this may be an older one.
-                effects += self._apart(one.session, one.written, droppable=False)
-                if all(written.origin is not one.session for written in one.written):
+            if one.written and one.session.behind <= self._committed:
+                own, foreign = _parted(one.written, one.session, one.claims)
+                if foreign:
+                    # Not to be missed: a resync begins with the last frame, and this may be an older one.
+                    effects.append(Send((one.session,), messages.update(_merged(foreign)), droppable=False))
+                if not own:
                     continue
-                one.payload, one.written = _frame_of(one.written, one.session), ()
+                one.payload, one.written = messages.update(_merged(own)), ()
             self._held.append(one)
         return effects
-
-    def _apart(self, session: Session, gathered: Sequence[_Written], *, droppable: bool) -> Effects:
-        """What others wrote, without what this session did."""
-        foreign = [one.update for one in gathered if one.origin is not session]
-        return [Send((session,), messages.update(_merged(foreign)), droppable=droppable)] if foreign else []
 
     def from_log(self, seq: int, updates: Iterable[bytes], now: float) -> Effects:
         """Updates that somebody else committed: a save, a restore, another node."""
         effects: Effects = []
         for update in updates:
-            if self._apply(update) == "changed":
+            if self._apply(update, committed=True) == "changed":
                 effects += self._pass_on(update, None, now)
         self.seq = max(self.seq, seq)
         return effects
@@ -549,7 +605,9 @@ class Room:
         payload = messages.step_2(self._doc.get_update(since))
         effects: Effects = [Send((session,), self._presences.everybody(but=session))]
         if session.protocol is Protocol.YWS and self.uncommitted:
-            # It may hold this client's own structs, and those it would take for acknowledged.
+            # It may hold this client's own structs, and those it would take for acknowledged. What others write meanwhile
+            # waits behind it, also while storage is away: pycrdt does not always take in what came before its turn.
+            session.behind = self._ticket
             effects += self._hold(session, self._ticket, payload, self._last_flush)
         else:
             effects.append(Send((session,), payload))
@@ -567,9 +625,20 @@ class Room:
         return [*self.leave(session), Part(session, code)]
 
 
-def _frame_of(gathered: Sequence[_Written], session: Session) -> bytes:
-    """What this session wrote of it."""
-    return messages.update(_merged(one.update for one in gathered if one.origin is session))
+def _claimed(claims: Mapping[int, int], written: _Written) -> bool:
+    """May this be something that a session has already, and waits to see acknowledged?"""
+    return bool(claims) and written.ticket > 0 and (written.author is None or written.author in claims)
+
+
+def _parted(
+    gathered: Iterable[_Written], session: Session, claims: Mapping[int, int]
+) -> tuple[list[bytes], list[bytes]]:
+    """What a session would take for an acknowledgement, and what it would not."""
+    own: list[bytes] = []
+    foreign: list[bytes] = []
+    for one in gathered:
+        (own if one.origin is session or _claimed(claims, one) else foreign).append(one.update)
+    return own, foreign
 
 
 def _merged(updates: Iterable[bytes]) -> bytes:

@@ -38,4 +38,8 @@ class Session:
     gap_bytes: int = 0
     gap_count: int = 0
     held: int = 0  # y-websocket: the last ticket that a frame for it waits for; what comes later waits behind it
+    behind: int = 0  # y-websocket: the ticket that its resync waits for
+    claims: dict[int, int] = field(
+        default_factory=dict
+    )  # y-websocket: what it had when it came, and may not be on disk
     lagging_since: bytes | None = None  # state vector up to which it has been sent everything; None: it keeps up

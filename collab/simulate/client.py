@@ -55,6 +55,7 @@ class Client:
         self.last: tuple[Node, float] | None = None  # where it was, until when
         self.state: dict[str, Any] | None = None
         self.clock = 0
+        self.stolen: set[int] = set()  # a liar's: whose names it has used
         self.begin()
 
     def begin(self) -> None:
@@ -65,7 +66,7 @@ class Client:
         self._wrote: list[bytes] = []
         self._subscription = self.doc.observe(self._note)
         self._page: Page | None = None
-        self.synced = False
+        self.synced = self.brings = False  # brings: it came with something that was not on disk
         self.epoch = 0
         self.forget()
 
@@ -98,6 +99,7 @@ class Client:
             return
         self.line = line
         self.epoch = node.rooms[self.diagram].epoch
+        self.brings = not self.life.holds(self.doc.get_update())
         self.world.tell(self.name, f"comes to {node.name}")
         self.send(messages.step_1(self.doc.get_state()))
         self.answering = True
@@ -128,9 +130,11 @@ class Client:
         """The node has ended it, or has ended."""
         self.world.tell(self.name, f"is sent away: {code.name if code else 'no answer'}")
         self._off()
-        if self.honest and code in MINE_TO_BLAME:
+        # A viewer who saw what was lost in a crash brings it back, and may not: it begins anew, as our page does (R14).
+        refused = code is Close.NO_RIGHT and self.brings and not self.writes
+        if self.honest and code in MINE_TO_BLAME and not refused:
             raise Violation("R3", f"{self.name}, who did nothing wrong, was sent away with {code}")
-        if code is Close.EPOCH:
+        if code is Close.EPOCH or refused:
             self.begin()
         self.world.soon(BACK_S, self.connect)
 
@@ -344,6 +348,7 @@ class Liar(Client):
     def _others(self) -> None:
         """Presences in the name of others, with clocks from the future."""
         victim = self.world.rng.choice(sorted(self.ids))
+        self.stolen.add(victim)
         clock = self.world.rng.choice((0, 1, 5, 2**31))
         state = self.world.rng.choice(("null", '{"x":666}', '{"user":{"id":"somebody"}}'))
         self.send(messages.awareness([(victim, clock, state)]))

@@ -274,7 +274,8 @@ class History:
             if client.state is None:
                 client.point()
         world.run(CALM_S)
-        oracle.no_ghosts(self.clients, (*self.clients, *self.liars))
+        stolen = set[int]().union(*(liar.stolen for liar in self.liars))
+        oracle.no_ghosts(self.clients, (*self.clients, *self.liars), stolen)
         world.run(HANG_S)
         for node in self._living():
             node.listen()
@@ -282,7 +283,7 @@ class History:
         oracle.epochs(self.database)
         oracle.settled(self.clients, self._living(), self.database)
         world.run(PRESENT_S - CALM_S)
-        oracle.presences(self.clients)
+        oracle.presences(self.clients, stolen)
         for node in self._living():
             node.crash()
         oracle.restart(self.database, _blank().soundness)

@@ -4,7 +4,7 @@ During a history the clients ask about every acknowledgement, lines about every 
 replicas equal; nobody shown who is not there; the old epochs apart; what is on disk is what people see, and valid BPMN.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from collab.bpmn import document
 from collab.bpmn.fuzz.judge import Soundness, text_of
@@ -74,26 +74,38 @@ def _settled(client: Client, wanted: tuple[object, ...], seen: object) -> None:
         raise Violation("R14", f"{client.name} waits for {len(owed)} acknowledgements that never come")
 
 
-def no_ghosts(clients: Sequence[Client], everybody: Sequence[Client]) -> None:
-    """Who left the node one is on oneself is not shown any more (R6: a second)."""
+def no_ghosts(clients: Sequence[Client], everybody: Sequence[Client], stolen: Container[int]) -> None:
+    """Who left the node one is on oneself is not shown any more (R6: a second), but for whom somebody lied about."""
     for client in clients:
         if client.line is None:
             continue
         for other in everybody:
             here = other.line is None and other.last is not None and other.last[0] is client.line.node
-            if here and other.diagram == client.diagram and other.id in client.others:
+            if here and other.id not in stolen and other.diagram == client.diagram and other.id in client.others:
                 raise Violation("R6", f"{client.name} still sees {other.name}, who has left")
 
 
-def presences(clients: Sequence[Client]) -> None:
-    """Everybody sees exactly who is there, where they are, and under their own names (R6: half a minute)."""
+def presences(clients: Sequence[Client], stolen: Container[int]) -> None:
+    """Everybody sees exactly who is there, where they are, and under their own names (R6: half a minute).
+
+    But for those whose Yjs client a liar may have named before they did: it belongs to who named it first, and what others
+    heard of it then may be newer than all that its owner will ever say.
+    """
     for client in clients:
         wanted = {
             other.id: (other.state["x"], str(other.person.id))
             for other in clients
-            if other is not client and other.diagram == client.diagram and other.line and other.state
+            if other is not client
+            and other.diagram == client.diagram
+            and other.line
+            and other.state
+            and other.id not in stolen
         }
-        shown = {one: (state.get("x"), state.get("user", {}).get("id")) for one, state in client.others.items()}
+        shown = {
+            one: (state.get("x"), state.get("user", {}).get("id"))
+            for one, state in client.others.items()
+            if one not in stolen
+        }
         if shown != wanted:
             raise Violation("R6", f"{client.name} sees {shown} and should see {wanted}")
 

@@ -46,9 +46,9 @@ class Peer:
 class Bench:
     """Runs a room: delivers, and commits when told to."""
 
-    def __init__(self, updates: list[bytes] | None = None) -> None:
+    def __init__(self, updates: list[bytes] | None = None, retired: frozenset[int] = frozenset()) -> None:
         self.log: list[bytes] = list(updates or [])
-        self.room = Room(self.log, len(self.log))
+        self.room = Room(self.log, len(self.log), retired)
         self.peers: dict[Session, Peer] = {}
         self.pending: list[Append] = []
         self.now = 0.0
@@ -153,6 +153,35 @@ def test_R1_writers_get_one_frame_for_all_after_the_commit_that_covers_theirs() 
     assert bob.received == ann.received, "encoded once"
 
 
+def test_R1_what_a_colleague_brings_of_mine_reaches_me_only_after_the_commit() -> None:
+    """The server crashed before the commit. Bob had seen Ann's edit, and is back with it before she has sent hers again."""
+    before = Bench()
+    ann, bob = before.join(ANN, YWS, 11), before.join(BOB, YWS, 12)
+    before.say(ann, ann.edit("a", "1"))
+    assert bob.map["a"] == "1"
+
+    bench = Bench()
+    back = Peer(bench.room, ANN, YWS, 111)
+    back.doc.apply_update(ann.doc.get_update())
+    bench.peers[back.session] = back
+    bench.carry(back.owed)
+    bench.say(back, messages.Step1(back.doc.get_state()))
+    back.received.clear()
+    other = bench.join(BOB, HOC, 112)
+    bench.say(other, messages.Step2(bob.doc.get_update()))
+    bench.tick()
+    assert not any(isinstance(m, messages.Update | messages.Step2) for m in back.received)
+    bench.say(other, foreign := other.edit("b", "1"))
+    bench.tick()
+    assert back.received == [foreign], "what is not hers need not wait for it"
+    bench.commit()
+    assert back.map["a"] == "1"
+    assert len(back.received) == 2
+    bench.say(other, other.edit("c", "1"))
+    bench.tick()
+    assert back.map["c"] == "1", "from now on nothing is held back"
+
+
 def test_R8_commits_that_hang_do_not_keep_from_writers_what_others_write() -> None:
     bench = Bench()
     ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
@@ -255,6 +284,27 @@ def test_R5_a_slow_reader_that_asks_again_still_gets_what_it_missed_after() -> N
     bench.commit()
     bench.catch_up(bob)
     assert bob.map.to_py() == ann.map.to_py()
+
+
+def test_R5_what_comes_while_storage_is_away_does_not_overtake_the_difference() -> None:
+    """Seen with pycrdt: structs that wait for others are not always taken in once those arrive."""
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, HOC, 12)
+    bench.say(ann, ann.edit("mine", "1"))  # never committed for a while
+    ann.slow = True
+    bench.tick()
+    bench.say(bob, bob.edit("missed", "1"))
+    bench.tick()
+    bench.catch_up(ann)
+    ann.received.clear()
+    for number in range(3):
+        bench.say(bob, bob.edit("later", number))
+        bench.tick()
+    assert not any(isinstance(m, messages.Update | messages.Step2) for m in ann.received)
+    bench.commit()
+    assert isinstance(next(m for m in ann.received if not isinstance(m, messages.Awareness)), messages.Update)
+    assert (ann.map["missed"], ann.map["later"]) == ("1", 2)
+    assert ann.doc.get_state() == bob.doc.get_state()
 
 
 def test_R6_nobody_speaks_for_another_and_leavers_vanish() -> None:
@@ -381,6 +431,33 @@ def test_R14_a_viewer_is_acknowledged_for_nothing_new_and_ended_for_a_write() ->
     bench.say(eve, eve.edit("c", "1"))
     assert eve.closed is Close.NO_RIGHT
     assert value_of(bench.log, "c") is None
+
+
+def test_R13_structs_of_an_earlier_epoch_are_refused_whatever_was_said_before() -> None:
+    old: Doc[Any] = Doc(client_id=7)
+    old.get("n", type=Map)["a"] = "old"
+    mixed: Doc[Any] = Doc(client_id=8)
+    mixed.apply_update(old.get_update())
+    mixed.get("n", type=Map)["b"] = "new"
+    for update in (old.get_update(), mixed.get_update()):
+        for message in (messages.Update(update), messages.Step2(update)):
+            bench = Bench(retired=frozenset({7}))
+            ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, HOC, 12)
+            bench.say(ann, message)
+            assert ann.closed is Close.EPOCH
+            assert bench.pending == []
+            bench.say(bob, bob.edit("c", "1"))
+            bench.commit()
+            assert structs.clocks(bench.room.state) == {12: 1}
+
+
+def test_R14_a_viewer_who_brings_what_others_wrote_is_not_back_at_once() -> None:
+    bench = Bench()
+    eve = bench.join(BOB, HOC, 13, writes=False)
+    other: Doc[Any] = Doc(client_id=9)
+    other.get("n", type=Map)["a"] = "1"
+    (part,) = bench.room.receive(eve.session, messages.Step2(other.get_update()), 0.0)
+    assert part == Part(eve.session, Close.NO_RIGHT, held=True)
 
 
 def test_a_busy_room_gathers_and_a_quiet_one_answers_at_once() -> None:
