@@ -63,7 +63,8 @@ class Presences:
         for entry in entries:
             held = self._known.get(entry.client)
             if held is not None and held.session is not session:
-                if not self._comes_from_another_node(session, held):
+                # A farewell that comes after they were seen on another node is none: they are there.
+                if entry.state is None or not self._comes_from_another_node(session, held):
                     continue
                 held.session.clients.discard(entry.client)
                 self._depart(entry.client)
@@ -116,6 +117,11 @@ class Presences:
     def everybody(self, but: Session | None = None) -> bytes:
         """A message with all that is known, for who comes in or asks; nobody is told of themselves."""
         return _message({client: one for client, one in self._known.items() if one.session is not but})
+
+    def missed(self, session: Session) -> bytes:
+        """For who has missed some of it: all that is known, and who has left."""
+        known = {client: one for client, one in self._known.items() if one.session is not session}
+        return _message({**self._departed, **known})
 
     def forget(self, session: Session) -> News | None:
         """Its session is gone: what makes it vanish at the others', None when it had no presence."""

@@ -6,8 +6,8 @@ its session (R14). Driven by collab/rooms.py, and by the simulation with a clock
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from math import exp
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
@@ -30,6 +30,7 @@ UPDATE_LIMIT: Final = 1024 * 1024
 DOCUMENT_LIMIT: Final = 32 * 1024 * 1024
 GAP_LIMIT: Final = 256 * 1024  # bytes a session may have waiting for their dependencies
 GAPS_LIMIT: Final = 50
+GAPS_PAUSE_S: Final = (1.0, 30.0)  # between two attempts to fill them with what others have written meanwhile
 MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their number
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
 
@@ -108,7 +109,6 @@ class _Held:
     payload: bytes
     since: float
     written: Sequence[_Written] = ()  # what is in the frame, where others' updates are in it too
-    claims: Mapping[int, int] = field(default_factory=dict)  # the session's, when the frame was made
 
 
 class Room:
@@ -128,6 +128,9 @@ class Room:
         self._applied: list[bytes] = []
         self._size = sum(map(len, updates))
         self._presences = Presences()
+        self._gapped: list[Session] = []  # whose updates wait for others
+        self._gaps_stirred = False  # the document has changed since they were tried
+        self._gaps_pause, self._gaps_again = GAPS_PAUSE_S[0], 0.0
         self._outgoing: list[_Written] = []
         self._held: list[_Held] = []
         self._owed: deque[tuple[int, Session]] = deque()  # Hocuspocus: an acknowledgement for each, by ticket
@@ -169,6 +172,7 @@ class Room:
         farewell = self._presences.forget(session)
         self._held = [one for one in self._held if one.session is not session]
         self._owed = deque(one for one in self._owed if one[1] is not session)
+        self._gapped = [one for one in self._gapped if one is not session]
         if farewell is None:
             return []
         effects: Effects = [Send(tuple(self.sessions), farewell.payload)] if self.sessions else []
@@ -244,10 +248,14 @@ class Room:
             if clock > mine.get(client, 0) or client in unsure or None in unsure
         }
 
-    def _still_open(self, claims: dict[int, int]) -> dict[int, int]:
-        """Once the document has it all, and the frame that brought it is on its way, what comes later comes behind that."""
+    def _held_back(self, session: Session, ticket: int, gathered: Iterable[_Written]) -> int:
+        """The ticket a frame waits for that may bring what a session claims; whatever comes later waits behind it."""
+        claimed = [one.ticket for one in gathered if one.author is None or one.author in session.claims]
+        ticket = max([ticket, *claimed])
+        session.behind = max([session.behind, *claimed])
         mine = structs.clocks(self._known)
-        return {client: clock for client, clock in claims.items() if clock > mine.get(client, 0)}
+        session.claims = {client: clock for client, clock in session.claims.items() if clock > mine.get(client, 0)}
+        return ticket
 
     def state_after(self, state: bytes) -> bytes:
         """What a document with this state vector lacks. The whole state is encoded once for all who join meanwhile."""
@@ -267,17 +275,19 @@ class Room:
         acknowledge = session.answering and not on_our_account
         if acknowledge:
             session.answering = False
-        effects = self._write(session, update, now, acknowledge=acknowledge, whole=False)
-        if session.gaps and not session.gone:
-            effects += self._retry_gaps(session, now)
+        effects = self._write(session, update, now, acknowledge=acknowledge, whole=False, ask=not on_our_account)
+        if session.gaps and self._gaps_stirred and not session.gone:
+            effects += [*self._fill_gaps(now), *self._soon(now)]
         return effects
 
     def _update(self, session: Session, update: bytes, now: float) -> Effects:
         if len(update) > UPDATE_LIMIT:
             return self._part(session, Close.TOO_LARGE)
-        return self._write(session, update, now, acknowledge=True, whole=True)
+        return self._write(session, update, now, acknowledge=True, whole=True, ask=True)
 
-    def _write(self, session: Session, update: bytes, now: float, *, acknowledge: bool, whole: bool) -> Effects:
+    def _write(
+        self, session: Session, update: bytes, now: float, *, acknowledge: bool, whole: bool, ask: bool
+    ) -> Effects:
         if self._retired and not session.synced:
             return self._part(session, Close.EPOCH)  # nobody can tell what it was written on
         if not session.writes:
@@ -287,7 +297,7 @@ class Room:
             return self._part(session, Close.TOO_LARGE)
         outcome = self._apply(update)
         if outcome == "gap":
-            return self._keep_apart(session, update)
+            return self._keep_apart(session, update, acknowledge=acknowledge, ask=ask)
         if outcome == "nothing":
             return self._acknowledge_again(session, update, now) if acknowledge else []
         # A step 2 repeats what everybody has; only what it brought is logged and passed on.
@@ -330,20 +340,28 @@ class Room:
         if self._retired and not committed and self._is_of_an_earlier_epoch(update):
             self._rebuild()
             raise _OldError
-        rest = get_update(update, self._doc.get_state())
-        if structs.has_structs(rest) or (rest != structs.NOTHING and not self._has(structs.deletions(rest))):
+        if self._lacks_for(update):
             self._rebuild()  # R9: what waits for its dependencies is kept aside, not half inside
             return "gap"
         if self._heard == structs.NOTHING:
             return "nothing"
-        self._applied.append(update)
-        self._size += len(update)
+        self._take_in(update)
         if len(self._applied) >= KEPT_APPLIED:
             self._base, self._applied = [self._doc.get_update()], []
             self._size = len(self._base[0])
-        self._state_cache = None
-        self.changed_since_start = True
         return "changed"
+
+    def _take_in(self, update: bytes) -> None:
+        """The document holds it, whole."""
+        self._applied.append(update)
+        self._size += len(update)
+        self._state_cache = None
+        self.changed_since_start = self._gaps_stirred = True
+
+    def _lacks_for(self, update: bytes) -> bool:
+        """Is something of an update that was just applied not in the document, because what it depends on is missing?"""
+        rest = get_update(update, self._doc.get_state())
+        return structs.has_structs(rest) or (rest != structs.NOTHING and not self._has(structs.deletions(rest)))
 
     def _has(self, deleted: structs.Ranges) -> bool:
         """Does the document have all that is deleted here? Clocks only rise: what was read of them before mostly says so."""
@@ -381,30 +399,45 @@ class Room:
 
     # -- gaps --------------------------------------------------------------------------------------------------------
 
-    def _keep_apart(self, session: Session, update: bytes) -> Effects:
-        """R9: kept raw, not acknowledged, not passed on; its sender is asked for what is missing."""
-        session.gap_bytes += len(update)
-        session.gap_count += 1
-        if session.gap_bytes > GAP_LIMIT or session.gap_count > GAPS_LIMIT:
+    def _keep_apart(self, session: Session, update: bytes, *, acknowledge: bool, ask: bool) -> Effects:
+        """R9: kept raw, not acknowledged, not passed on; its sender is asked for what is missing.
+
+        Not again, when this is the answer: what it lacks itself it cannot give. Others may bring that.
+        """
+        if all(update != known for known, _ in session.gaps):
+            session.gaps.append((update, acknowledge))
+        if len(session.gaps) > GAPS_LIMIT or sum(len(known) for known, _ in session.gaps) > GAP_LIMIT:
             return self._part(session, Close.MALFORMED)
-        session.gaps.append(update)
+        if session not in self._gapped:
+            self._gapped.append(session)
+        if not ask:
+            return []
         session.asked += 1
         return [Send((session,), messages.step_1(self._doc.get_state()))]
 
-    def _retry_gaps(self, session: Session, now: float) -> Effects:
+    def _fill_gaps(self, now: float) -> Effects:
+        """Tries again what waits for its dependencies, all at once: whatever still does costs one new document in all."""
         effects: Effects = []
-        waiting, session.gaps = session.gaps, []
-        for update in waiting:
-            outcome = self._apply(update)
-            if outcome == "gap":
-                session.gaps.append(update)
+        before = self._doc.get_state()
+        waiting = [(session, update, owed) for session in self._gapped for update, owed in session.gaps]
+        for _, update, _ in waiting:
+            self._doc.apply_update(update)
+        whole = [one for one in waiting if not self._lacks_for(one[1])]
+        for session in self._gapped:
+            session.gaps = [gap for gap in session.gaps if (session, *gap) not in whole]
+        for session, update, owed in whole:
+            if get_update(update, before) == structs.NOTHING:
+                effects += self._acknowledge_again(session, update, now) if owed else []
                 continue
-            session.gap_bytes -= len(update)
-            if outcome == "changed":
-                effects += [self._log(session, update, bind=True), *self._owe(session)]
-                effects += self._pass_on(update, session, now)
-            else:
-                effects += self._acknowledge_again(session, update, now)
+            self._take_in(update)
+            effects += [self._log(session, update, bind=True), *(self._owe(session) if owed else [])]
+            self._outgoing.append(_Written(update, session, self._ticket, structs.author_of(update)))
+        self._gapped = [session for session in self._gapped if session.gaps]
+        if self._gapped:
+            self._rebuild()
+        self._gaps_stirred = False
+        self._gaps_pause = GAPS_PAUSE_S[0] if whole else min(self._gaps_pause * 2, GAPS_PAUSE_S[1])
+        self._gaps_again = now + self._gaps_pause
         return effects
 
     # -- acknowledgements ----------------------------------------------------------------------------------------------
@@ -432,7 +465,7 @@ class Room:
         if ticket <= self._committed:
             return [Send((session,), payload)]
         session.held = ticket
-        self._held.append(_Held(ticket, session, payload, now, written, session.claims))
+        self._held.append(_Held(ticket, session, payload, now, written))
         return []
 
     def committed(self, ticket: int, seq: int) -> Effects:
@@ -487,8 +520,9 @@ class Room:
     def tick(self, now: float) -> Effects:
         """Sends what has gathered: one merged frame of updates, one of presences."""
         self.due = None
+        filled = self._fill_gaps(now) if self._gapped and self._gaps_stirred and now >= self._gaps_again else []
         stalled = bool(self._held) and now >= self._held[0].since + PATIENCE_S
-        effects: Effects = self._part_held() if stalled else []
+        effects: Effects = filled + (self._part_held() if stalled else [])
         if self._outgoing:
             effects += self._flush_updates(now, stalled=stalled)
         if (news := self._presences.news()) is not None:
@@ -503,6 +537,8 @@ class Room:
             self._last_flush, self._news = now, 0
         if self._held and not stalled:
             self.due = self._held[0].since + PATIENCE_S
+        if self._gapped and self._gaps_stirred:
+            self.due = self._gaps_again if self.due is None else min(self.due, self._gaps_again)
         return effects
 
     def _flush_updates(self, now: float, *, stalled: bool) -> Effects:
@@ -516,13 +552,11 @@ class Room:
         effects: Effects = []
         for session in self.sessions:
             ticket = tickets.get(session, 0)
-            claims = session.claims
-            if claims:
-                ticket = max([ticket, *(one.ticket for one in gathered if _claimed(claims, one))])
+            if session.claims:
+                ticket = self._held_back(session, ticket, gathered)
             if not session.synced or session.lagging_since is not None:
                 if ticket and session.protocol is Protocol.YWS:
-                    own, _ = _parted(gathered, session, claims)
-                    effects += self._hold(session, ticket, messages.update(_merged(own)), now)
+                    effects += self._apart(session, ticket, gathered, now, foreign_too=False)
             elif session.protocol is Protocol.HOCUSPOCUS:
                 if session is not alone:
                     at_once.append(session)
@@ -531,16 +565,20 @@ class Room:
             elif not stalled or session.behind > self._committed:
                 effects += self._hold(session, ticket, frame, now, gathered)
             else:
-                own, foreign = _parted(gathered, session, claims)
-                if foreign:
-                    effects.append(Send((session,), messages.update(_merged(foreign)), droppable=True))
-                if own:
-                    effects += self._hold(session, ticket, messages.update(_merged(own)), now)
-            if claims:
-                session.claims = self._still_open(claims)
+                effects += self._apart(session, ticket, gathered, now, foreign_too=True)
         if at_once:
             effects.append(Send(tuple(at_once), frame, droppable=True))
         return effects
+
+    def _apart(
+        self, session: Session, ticket: int, gathered: Sequence[_Written], now: float, *, foreign_too: bool
+    ) -> Effects:
+        """What others wrote at once, unless a resync brings it; what this session wrote after its commit."""
+        own, foreign = _parted(gathered, session)
+        effects: Effects = []
+        if foreign and foreign_too:
+            effects.append(Send((session,), messages.update(_merged(foreign)), droppable=True))
+        return effects + (self._hold(session, ticket, messages.update(_merged(own)), now) if own else [])
 
     def _part_held(self) -> Effects:
         """Storage is slow or away: what others wrote goes to those who wait for their own."""
@@ -548,7 +586,7 @@ class Room:
         waiting, self._held = self._held, []
         for one in waiting:
             if one.written and one.session.behind <= self._committed:
-                own, foreign = _parted(one.written, one.session, one.claims)
+                own, foreign = _parted(one.written, one.session)
                 if foreign:
                     # Not to be missed: a resync begins with the last frame, and this may be an older one.
                     effects.append(Send((one.session,), messages.update(_merged(foreign)), droppable=False))
@@ -603,7 +641,7 @@ class Room:
         if since is None or session.gone:
             return []
         payload = messages.step_2(self._doc.get_update(since))
-        effects: Effects = [Send((session,), self._presences.everybody(but=session))]
+        effects: Effects = [Send((session,), self._presences.missed(session))]
         if session.protocol is Protocol.YWS and self.uncommitted:
             # It may hold this client's own structs, and those it would take for acknowledged. What others write meanwhile
             # waits behind it, also while storage is away: pycrdt does not always take in what came before its turn.
@@ -625,19 +663,12 @@ class Room:
         return [*self.leave(session), Part(session, code)]
 
 
-def _claimed(claims: Mapping[int, int], written: _Written) -> bool:
-    """May this be something that a session has already, and waits to see acknowledged?"""
-    return bool(claims) and written.ticket > 0 and (written.author is None or written.author in claims)
-
-
-def _parted(
-    gathered: Iterable[_Written], session: Session, claims: Mapping[int, int]
-) -> tuple[list[bytes], list[bytes]]:
-    """What a session would take for an acknowledgement, and what it would not."""
+def _parted(gathered: Iterable[_Written], session: Session) -> tuple[list[bytes], list[bytes]]:
+    """What a session wrote, and what others did."""
     own: list[bytes] = []
     foreign: list[bytes] = []
     for one in gathered:
-        (own if one.origin is session or _claimed(claims, one) else foreign).append(one.update)
+        (own if one.origin is session else foreign).append(one.update)
     return own, foreign
 
 

@@ -34,11 +34,11 @@ class Session:
     writer: int | None = None  # the Yjs client id it writes under
     answering: bool = False  # a step 2 of it is owed an acknowledgement (Hocuspocus)
     asked: int = 0  # step 1 messages of ours that its step 2 answers on our account (a gap)
-    gaps: list[bytes] = field(default_factory=list)  # updates whose dependencies are missing
-    gap_bytes: int = 0
-    gap_count: int = 0
+    gaps: list[tuple[bytes, bool]] = field(
+        default_factory=list
+    )  # without their dependencies; to be acknowledged later?
     held: int = 0  # y-websocket: the last ticket that a frame for it waits for; what comes later waits behind it
-    behind: int = 0  # y-websocket: the ticket that its resync waits for
+    behind: int = 0  # y-websocket: the ticket that something waits for which nothing else may overtake
     claims: dict[int, int] = field(
         default_factory=dict
     )  # y-websocket: what it had when it came, and may not be on disk

@@ -126,8 +126,10 @@ class Client:
             line.cut()
         self._off()
 
-    def closed(self, code: Close | None) -> None:
+    def closed(self, line: Line, code: Close | None) -> None:
         """The node has ended it, or has ended."""
+        if line is not self.line:
+            return  # one that it was about to leave
         self.world.tell(self.name, f"is sent away: {code.name if code else 'no answer'}")
         self._off()
         # A viewer who saw what was lost in a crash brings it back, and may not: it begins anew, as our page does (R14).

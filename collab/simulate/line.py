@@ -124,7 +124,7 @@ class Line:
         if self.open:
             self._deliver()
             self.open = False
-            self.client.closed(code)
+            self.client.closed(self, code)
 
     def broke(self) -> None:
         """The node has crashed: the client sees the connection end."""

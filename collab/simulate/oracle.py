@@ -32,7 +32,7 @@ def bounds(nodes: Iterable[Node]) -> None:
     for node in nodes:
         for live in node.rooms.values():
             for session in live.core.sessions:
-                if session.gap_bytes > GAP_LIMIT or len(session.gaps) > GAPS_LIMIT:
+                if sum(len(gap) for gap, _ in session.gaps) > GAP_LIMIT or len(session.gaps) > GAPS_LIMIT:
                     raise Violation("R9", f"{node.name} keeps {len(session.gaps)} gaps of {session.person.name}")
 
 
