@@ -110,7 +110,10 @@ class LiveRoom:
 
     def receive(self, session: Session, message: messages.Message) -> None:
         """One message of a client."""
+        gaps = len(session.gaps)
         self.carry(self.core.receive(session, message, time.monotonic()))
+        if len(session.gaps) > gaps:
+            metrics.GAPS.inc()
 
     def carry(self, effects: Effects) -> None:
         """Does what the room decided, in its order."""

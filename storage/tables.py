@@ -34,7 +34,6 @@ TABLES: Final[dict[str, Kind]] = {
     "diagram_members": Kind.TENANT,
     "diagram_heads": Kind.TENANT,
     "updates": Kind.TENANT,
-    "pending_updates": Kind.TENANT,
     "snapshots": Kind.TENANT,
     "epochs": Kind.TENANT,
     "writers": Kind.TENANT,

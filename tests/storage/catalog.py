@@ -43,16 +43,16 @@ for _table in ("users", "sessions", "tokens", "signin_links", "tickets", "member
 CHANGES: dict[str, dict[str, set[str]]] = {
     "colane_app": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "memberships", "projects", "diagram_members",
-                   "tickets", "pending_updates"},
+                   "tickets"},
         "UPDATE": {"users", "sessions", "tokens", "signin_links", "idempotency_keys", "memberships", "organizations",
-                   "projects", "diagrams", "diagram_members", "tickets", "diagram_heads", "pending_updates", "outbox",
+                   "projects", "diagrams", "diagram_members", "tickets", "diagram_heads", "outbox",
                    "audit_heads"},
     },
     "colane_worker": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "tickets", "diagrams", "diagram_heads",
-                   "updates", "pending_updates", "snapshots", "writers", "element_changes", "versions", "bases", "outbox",
+                   "updates", "snapshots", "writers", "element_changes", "versions", "bases", "outbox",
                    "leases"},
-        "UPDATE": {"diagrams", "diagram_heads", "epochs", "pending_updates", "snapshots", "outbox", "leases", "audit_heads"},
+        "UPDATE": {"diagrams", "diagram_heads", "epochs", "snapshots", "outbox", "leases", "audit_heads"},
     },
 }  # fmt: skip
 UNIQUE_ACROSS = {"sessions_secret_hash_key", "tokens_secret_hash_key", "signin_links_secret_hash_key", "users_email"}
