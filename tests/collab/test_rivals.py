@@ -23,16 +23,18 @@ pytestmark = pytest.mark.timeout(120)
 
 @asynccontextmanager
 async def busy(log: UpdateLog, owner: Owner, diagram: UUID) -> AsyncIterator[None]:
-    """Somebody who edits without a pause for the length of the block."""
+    """Somebody who edits without a pause for the length of the block, and has begun."""
+    begun = asyncio.Event()
 
     async def edit() -> None:
         for number in range(10_000):
             await live_edit(log, owner, diagram, Change("Task_2", "@name", f"live {number}"))
+            begun.set()
             await asyncio.sleep(0.002)
 
     task = asyncio.get_running_loop().create_task(edit())
     try:
-        await asyncio.sleep(0.05)
+        await begun.wait()
         yield
     finally:
         task.cancel()
