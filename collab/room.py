@@ -83,6 +83,19 @@ Effect = Send | Acknowledge | Append | Part | Spread
 Effects = list[Effect]
 
 
+class _Ear:
+    """Keeps what a transaction changed. It knows no room: pycrdt holds it where Python does not see a circle to collect."""
+
+    __slots__ = ("heard",)
+
+    def __init__(self) -> None:
+        self.heard = structs.NOTHING
+
+    def __call__(self, event: TransactionEvent) -> None:
+        # Called inside the transaction: take the bytes, touch nothing.
+        self.heard = event.update
+
+
 class _OldError(Exception):
     """An update of an earlier epoch."""
 
@@ -142,7 +155,7 @@ class Room:
         self._pace = 0.0  # seconds between ticks, at the present load
         self._load = 0.0
         self._news = 0  # what came in since the last tick
-        self._heard = b""
+        self._ear = _Ear()
         self._state_cache: bytes | None = None
         self._clocks: dict[int, int] = {}
         self._doc: Doc[Any]
@@ -301,7 +314,7 @@ class Room:
         if outcome == "nothing":
             return self._acknowledge_again(session, update, now) if acknowledge else []
         # A step 2 repeats what everybody has; only what it brought is logged and passed on.
-        kept = update if whole else self._heard
+        kept = update if whole else self._ear.heard
         effects: Effects = [self._log(session, kept, bind=whole)]
         if acknowledge:
             effects += self._owe(session)
@@ -331,7 +344,7 @@ class Room:
 
     def _apply(self, update: bytes, *, committed: bool = False) -> Literal["changed", "nothing", "gap"]:
         """Applies whole updates and nothing else. Raises WireError for bytes that are no update, _OldError (R13)."""
-        self._heard = structs.NOTHING
+        self._ear.heard = structs.NOTHING
         try:
             _decoded(lambda: self._doc.apply_update(update))
         except WireError:
@@ -343,7 +356,7 @@ class Room:
         if self._lacks_for(update):
             self._rebuild()  # R9: what waits for its dependencies is kept aside, not half inside
             return "gap"
-        if self._heard == structs.NOTHING:
+        if self._ear.heard == structs.NOTHING:
             return "nothing"
         self._take_in(update)
         if len(self._applied) >= KEPT_APPLIED:
@@ -376,13 +389,9 @@ class Room:
             for update in (*self._base, *self._applied):
                 doc.apply_update(update)
         self._doc = doc
-        self._subscription = doc.observe(self._note)
+        self._subscription = doc.observe(self._ear)
         self._clocks = {}  # what the old one held half-read does not count
         self._state_cache = None
-
-    def _note(self, event: TransactionEvent) -> None:
-        # Called inside the transaction: take the bytes, touch nothing.
-        self._heard = event.update
 
     def _log(self, session: Session, update: bytes, *, bind: bool) -> Append:
         """The next ticket. The first update under a Yjs client id says who writes under it."""

@@ -64,7 +64,7 @@ class Client:
         self.ids.add(self.id)
         self.doc: Doc[Any] = Doc(client_id=self.id)
         self._wrote: list[bytes] = []
-        self._subscription = self.doc.observe(self._note)
+        self._subscription = self.doc.observe(_noting(self._wrote))
         self._page: Page | None = None
         self.synced = self.brings = False  # brings: it came with something that was not on disk
         self.epoch = 0
@@ -76,9 +76,6 @@ class Client:
         self.answering = False
         self.others: dict[int, dict[str, Any]] = {}
         self.clocks: dict[int, int] = {} if not hasattr(self, "clocks") else self.clocks
-
-    def _note(self, event: TransactionEvent) -> None:
-        self._wrote.append(event.update)
 
     # -- the connection ------------------------------------------------------------------------------------------------
 
@@ -307,6 +304,11 @@ class Client:
             else:
                 high = middle
         return low
+
+
+def _noting(updates: list[bytes]) -> Callable[[TransactionEvent], None]:
+    """Takes down what a document changes; knows no client, or pycrdt would keep it for ever."""
+    return lambda event: updates.append(event.update)
 
 
 class Liar(Client):

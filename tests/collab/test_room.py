@@ -1,6 +1,8 @@
 """The room's core without sockets, clock or database: rules one by one, then seeded histories with crashes."""
 
+import gc
 import random
+import weakref
 from typing import Any
 from uuid import UUID
 
@@ -463,6 +465,18 @@ def test_R9_gaps_are_bounded() -> None:
         if ann.closed:
             break
     assert ann.closed is Close.MALFORMED
+
+
+def test_a_room_that_nobody_holds_takes_no_memory() -> None:
+    """pycrdt keeps an observer where Python's collector does not see it: a room that observed its document stayed for ever."""
+    bench = Bench()
+    ann = bench.join(ANN, YWS, 11)
+    bench.say(ann, messages.Update(gapped()[1]))  # its document is made anew
+    bench.say(ann, ann.edit("a", "1"))
+    gone = weakref.ref(bench.room)
+    del bench, ann
+    gc.collect()
+    assert gone() is None
 
 
 def test_R10_who_loses_the_right_to_write_is_sent_away() -> None:
