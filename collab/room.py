@@ -30,6 +30,7 @@ UPDATE_LIMIT: Final = 1024 * 1024
 DOCUMENT_LIMIT: Final = 32 * 1024 * 1024
 GAP_LIMIT: Final = 256 * 1024  # bytes a session may have waiting for their dependencies
 GAPS_LIMIT: Final = 50
+DOUBT_S: Final = 1.0  # so long a viewer may have something that the document does not
 GAPS_PAUSE_S: Final = (1.0, 30.0)  # between two attempts to fill them with what others have written meanwhile
 MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their number
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
@@ -141,6 +142,9 @@ class Room:
         self._applied: list[bytes] = []
         self._size = sum(map(len, updates))
         self._presences = Presences()
+        self._doubts: deque[tuple[float, Session]] = (
+            deque()
+        )  # viewers who brought something new, and until when it may be
         self._gapped: list[Session] = []  # whose updates wait for others
         self._gaps_stirred = False  # the document has changed since they were tried
         self._gaps_pause, self._gaps_again = GAPS_PAUSE_S[0], 0.0
@@ -304,8 +308,7 @@ class Room:
         if self._retired and not session.synced:
             return self._part(session, Close.EPOCH)  # nobody can tell what it was written on
         if not session.writes:
-            # A step 2 may only repeat what it had seen before a crash, and its authors will bring it: not back at once.
-            return self._write_of_a_viewer(session, update, now, acknowledge=acknowledge, held=not whole)
+            return self._write_of_a_viewer(session, update, now, acknowledge=acknowledge, benefit=not whole)
         if self._size + len(update) > DOCUMENT_LIMIT:
             return self._part(session, Close.TOO_LARGE)
         outcome = self._apply(update)
@@ -328,17 +331,36 @@ class Room:
         return structs.has_structs(update) and not self._retired.isdisjoint(structs.clocks(self._doc.get_state()))
 
     def _write_of_a_viewer(
-        self, session: Session, update: bytes, now: float, *, acknowledge: bool, held: bool
+        self, session: Session, update: bytes, now: float, *, acknowledge: bool, benefit: bool
     ) -> Effects:
-        """Nothing new is no offence: stock clients always answer a step 1."""
+        """Nothing new is no offence: stock clients always answer a step 1.
+
+        With the benefit of the doubt even something new is none for a moment: a viewer may have seen what was lost in a
+        crash, or is on its way here from another node, and those who wrote it will bring it.
+        """
         rest = _decoded(lambda: get_update(update, self._doc.get_state()))
         new = structs.has_structs(rest)
         if not new and rest != structs.NOTHING:
             mine = structs.deletions(self._doc.get_update(self._doc.get_state()))
             new = not structs.covered(structs.deletions(rest), mine)
-        if new:
-            return [*self.leave(session), Part(session, Close.NO_RIGHT, held=held)]
-        return self._acknowledge_again(session, structs.NOTHING, now) if acknowledge else []
+        if not new:
+            return self._acknowledge_again(session, structs.NOTHING, now) if acknowledge else []
+        if not benefit or session.doubt is not None or len(update) > GAP_LIMIT:
+            return self._part(session, Close.NO_RIGHT)
+        session.doubt = update, acknowledge
+        self._doubts.append((now + DOUBT_S, session))
+        self.due = now + DOUBT_S if self.due is None else min(self.due, now + DOUBT_S)
+        return []
+
+    def _judge_again(self, now: float) -> Effects:
+        """The moment is over."""
+        effects: Effects = []
+        while self._doubts and self._doubts[0][0] <= now:
+            session = self._doubts.popleft()[1]
+            if session.doubt is not None and not session.gone and not session.writes:
+                (update, acknowledge), session.doubt = session.doubt, None
+                effects += self._write_of_a_viewer(session, update, now, acknowledge=acknowledge, benefit=False)
+        return effects
 
     # -- the document ------------------------------------------------------------------------------------------------
 
@@ -529,9 +551,10 @@ class Room:
     def tick(self, now: float) -> Effects:
         """Sends what has gathered: one merged frame of updates, one of presences."""
         self.due = None
-        filled = self._fill_gaps(now) if self._gapped and self._gaps_stirred and now >= self._gaps_again else []
+        effects: Effects = self._judge_again(now) if self._doubts else []
+        effects += self._fill_gaps(now) if self._gapped and self._gaps_stirred and now >= self._gaps_again else []
         stalled = bool(self._held) and now >= self._held[0].since + PATIENCE_S
-        effects: Effects = filled + (self._part_held() if stalled else [])
+        effects += self._part_held() if stalled else []
         if self._outgoing:
             effects += self._flush_updates(now, stalled=stalled)
         if (news := self._presences.news()) is not None:
@@ -548,6 +571,8 @@ class Room:
             self.due = self._held[0].since + PATIENCE_S
         if self._gapped and self._gaps_stirred:
             self.due = self._gaps_again if self.due is None else min(self.due, self._gaps_again)
+        if self._doubts:
+            self.due = self._doubts[0][0] if self.due is None else min(self.due, self._doubts[0][0])
         return effects
 
     def _flush_updates(self, now: float, *, stalled: bool) -> Effects:

@@ -37,6 +37,7 @@ class Session:
     gaps: list[tuple[bytes, bool]] = field(
         default_factory=list
     )  # without their dependencies; to be acknowledged later?
+    doubt: tuple[bytes, bool] | None = None  # a viewer's step 2 that adds something; to be acknowledged if it does not
     held: int = 0  # y-websocket: the last ticket that a frame for it waits for; what comes later waits behind it
     behind: int = 0  # y-websocket: the ticket that something waits for which nothing else may overtake
     claims: dict[int, int] = field(

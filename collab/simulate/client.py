@@ -66,7 +66,7 @@ class Client:
         self._wrote: list[bytes] = []
         self._subscription = self.doc.observe(_noting(self._wrote))
         self._page: Page | None = None
-        self.synced = self.brings = False  # brings: it came with something that was not on disk
+        self.synced = self.brings = False  # brings: it came with something that the room had not heard of
         self.epoch = 0
         self.forget()
 
@@ -96,7 +96,9 @@ class Client:
             return
         self.line = line
         self.epoch = node.rooms[self.diagram].epoch
-        self.brings = not self.life.holds(self.doc.get_update())
+        if not self.writes:
+            room = Life(document.load([node.rooms[self.diagram].core.state_after(b"\x00")]))
+            self.brings = not room.holds(self.doc.get_update())
         self.world.tell(self.name, f"comes to {node.name}")
         self.send(messages.step_1(self.doc.get_state()))
         self.answering = True

@@ -26,6 +26,7 @@ ONCE_FAILED = {
     243: "R13: the same",
     1228: "R5: what came after a slow reader's difference overtook it while PostgreSQL was away",
     208: "R3: a viewer came back before the author of what both had seen before a crash",
+    10930: "R3: the same, and the room had not heard yet what another node had written before it crashed",
     772: "R6: a liar names a client before its owner does",
 }
 
