@@ -23,14 +23,17 @@ PROBE_BYTES: Final = len(PROBE) + PROBE_DIGITS
 
 
 class Client:
-    """One connection to one document. `start` opens it; whoever owns it calls `receive` until `joined`."""
+    """One connection to one document. `start` opens it; whoever owns it calls `receive` until `joined`.
 
-    def __init__(self, door: Door, state: bytes = KNOWS_NOTHING) -> None:
-        self.door, self.state = door, state
+    One that is not `kept` throws away what it has read.
+    """
+
+    def __init__(self, door: Door, state: bytes = KNOWS_NOTHING, *, kept: bool = True) -> None:
+        self.door, self.state, self.kept = door, state, kept
         self.own: list[bytes] = []  # updates it sent
         self.updates: list[bytes] = []  # updates it was given
         self.cursors: list[bytes] = []
-        self.received = 0
+        self.received = self.saved = 0
         self.started = self.joined = 0.0
         self.closed = ""
         self.opened = False
@@ -126,11 +129,14 @@ class Client:
     def _take(self, message: bytes) -> None:
         kind, data = self.door.protocol.read(message)
         if kind in (Kind.STATE, Kind.UPDATE):
-            self.updates.append(data)
+            if self.kept:
+                self.updates.append(data)
             if kind is Kind.STATE and not self.joined:
                 self.joined = time.perf_counter()
         elif kind is Kind.CURSORS:
             self.cursors.append(data)
+        elif kind is Kind.SAVED:
+            self.saved += 1
         elif kind is Kind.QUESTION:
             self.send(frame(self.door.protocol.answer()))
 
@@ -180,7 +186,6 @@ class Crowd:
 
     def __init__(self, clients: Sequence[Client], watched: Sequence[Client]) -> None:
         self.clients, self.watched = clients, watched
-        self.sent: dict[int, dict[int, float]] = {}  # by probing client's place: number -> when it was sent
         self.latencies: list[float] = []
         self.lags: list[float] = []
         self._files = {client.socket.fileno(): client for client in watched}

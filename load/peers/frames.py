@@ -89,6 +89,7 @@ class Kind(Enum):
     STATE = auto()  # sync step 2
     UPDATE = auto()
     CURSORS = auto()
+    SAVED = auto()  # one update of ours is acknowledged; Hocuspocus' protocol only
     OTHER = auto()
 
 
@@ -118,18 +119,21 @@ class YWebsocket:
             return SYNC[message[at + 1]], read_counted(message, at + 2)
         if message[at] == 1:
             return Kind.CURSORS, read_counted(message, at + 1)
+        if message[at:] == b"\x08\x01":
+            return Kind.SAVED, b""
         return Kind.OTHER, b""
 
 
 class Hocuspocus(YWebsocket):
     """The same after the document's name, and an authentication first."""
 
-    def __init__(self, document: str) -> None:
+    def __init__(self, document: str, token: str = "") -> None:
         self.prefix = counted(document.encode())
+        self.token = token
 
     def hello(self, state: bytes) -> list[bytes]:
-        token = b"\x02\x00" + counted(b"") + counted(HOCUSPOCUS_VERSION.encode())
-        return [self.prefix + token, *super().hello(state)]
+        key = b"\x02\x00" + counted(self.token.encode()) + counted(HOCUSPOCUS_VERSION.encode())
+        return [self.prefix + key, *super().hello(state)]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pycrdt import Doc, Map, Text, TransactionEvent
 
-from load.peers.frames import counted, number
+from collab.wire.structs import clocks
+from load.peers.frames import counted, number, read_number
 
 PROBE: Final = b"PRB:"
 PROBE_DIGITS: Final = 8
@@ -31,6 +32,20 @@ def documented(updates: Iterable[bytes]) -> Doc[Any]:
     return doc
 
 
+def last_cursors(messages: Iterable[bytes]) -> dict[int, int]:
+    """Who pointed last how often, by awareness updates."""
+    last: dict[int, int] = {}
+    for message in messages:
+        count, at = read_number(message, 0)
+        for _ in range(count):
+            writer, at = read_number(message, at)
+            clock, at = read_number(message, at)
+            size, start = read_number(message, at)
+            at = start + size
+            last[writer] = max(last.get(writer, 0), clock)
+    return last
+
+
 class Writer:
     """One client's hand: every method makes one update and gives it."""
 
@@ -45,7 +60,12 @@ class Writer:
         self.probes: Map[Any] = self.doc.get("probes", type=Map)
         self._made: list[bytes] = []
         self._subscription = self.doc.observe(self._note)
-        self._strokes = self._probed = self._pointed = 0
+        self._strokes = self._probed = self.pointed = 0
+
+    @property
+    def clock(self) -> int:
+        """How much it has written."""
+        return clocks(self.doc.get_state()).get(self.id, 0)
 
     def _note(self, event: TransactionEvent) -> None:
         self._made.append(event.update)
@@ -105,9 +125,9 @@ class Writer:
 
     def point(self) -> bytes:
         """A cursor elsewhere, as an awareness update."""
-        self._pointed += 1
+        self.pointed += 1
         state = {
             "user": {"name": f"User {self.id}", "color": "#30bced"},
             "cursor": {"x": self.rng.randrange(2000), "y": self.rng.randrange(1500)},
         }
-        return b"\x01" + number(self.id) + number(self._pointed) + counted(json.dumps(state).encode())
+        return b"\x01" + number(self.id) + number(self.pointed) + counted(json.dumps(state).encode())
