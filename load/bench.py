@@ -17,28 +17,38 @@ BENCHMARKS = {
     "nodes": "two nodes while the Redis between them is killed and comes back",
     "model": "what import, view, export and moves cost on FILES, beside bpmn-moddle on the same files",
     "merges": "which stale saves merge by themselves: random pairs of edits over FILES; is every merge what it should be?",
+    "peers": "Colane beside Hocuspocus, @y/websocket-server and pycrdt-websocket; see README.md",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def main() -> int:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(prog="./run bench", description="Benchmarks; each starts a server of its own.")
     parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS))
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure, where that matters")
+    parser.add_argument("--seconds", type=float, help="how long to measure, where that matters (30, peers 10)")
     parser.add_argument("files", nargs="*", type=Path, help="BPMN files, for those that work on files; else our own")
+    peers = parser.add_argument_group("peers")
+    peers.add_argument("--points", type=_names, default=(), help="A10,A50,... (all of them)")
+    peers.add_argument("--servers", type=_names, default=(), help="colane,hocuspocus,... (the usual ones)")
+    peers.add_argument("--repeats", type=int, default=3, help="0 only prints what is in --out")
+    peers.add_argument("--retries", type=int, default=2, help="of a run that others disturbed")
+    peers.add_argument("--patience", type=float, default=60.0, help="seconds to wait for idle cores before each run")
+    peers.add_argument("--out", type=Path, help="JSON lines: added to, and read for the tables")
     options = parser.parse_intermixed_args()
     if options.name is None:
         for name, what in BENCHMARKS.items():
             print(f"  {name:<12}{what}")
         return 0
     run = importlib.import_module(f"load.{options.name}").run
-    ours = sorted((Path(__file__).resolve().parents[1] / "collab" / "samples").glob("*.bpmn"))
-    kept = (
-        run(options.seconds, options.files or ours)
-        if "files" in inspect.signature(run).parameters
-        else run(options.seconds)
-    )
+    options.seconds = options.seconds or (10.0 if options.name == "peers" else 30.0)
+    options.files = options.files or sorted((Path(__file__).resolve().parents[1] / "collab" / "samples").glob("*.bpmn"))
+    _, *more = inspect.signature(run).parameters
+    kept = run(options.seconds, **{name: getattr(options, name) for name in more})
     return 0 if kept else 1
 
 

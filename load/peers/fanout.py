@@ -23,6 +23,8 @@ LIMIT_S: Final = 0.2  # the 99th percentile of a bearable rate
 FACTOR: Final = 2.5
 HALVINGS: Final = 3
 SEARCH_S: Final = 90.0
+LEAST: Final = 15.0  # updates a second
+KEPT_OF_STEPS: Final = ("offered", "held", "behind", "p99_s", "arrived", "agree", "noisy", "late_s", "cpu_s", "error")
 TRIES: Final = 2  # of a rate that failed while others disturbed
 
 Figures = dict[str, Any]
@@ -139,54 +141,54 @@ def measured(server: Server, document: str, room: Room, seconds: float, rng: ran
 def _cursors_missing(pens: Pens, reader: Client) -> int:
     """How many writers' last cursors a reader was not given; its own comes back from nobody."""
     seen = last_cursors(reader.cursors)
-    return sum(
-        client is not reader and seen.get(writer.id, 0) < writer.pointed for client, writer in pens.hands
-    )
+    return sum(client is not reader and seen.get(writer.id, 0) < writer.pointed for client, writer in pens.hands)
 
 
-def sustained(server: Server, room: Room, start: float, seconds: float, rng: random.Random) -> Figures:
-    """The highest rate at which everything arrives in time: by a factor up or down, then between what held and what failed."""
-    steps: list[Figures] = []
-    deadline = time.perf_counter() + SEARCH_S
-    held, failed, rate = 0.0, float("inf"), start
+class Search:
+    """The highest rate at which everything arrives in time: by a factor up or down, then between held and failed."""
 
-    def holds(rate: float) -> bool:
+    def __init__(self, server: Server, room: Room, seconds: float, rng: random.Random) -> None:
+        self.server, self.room, self.seconds, self.rng = server, room, seconds, rng
+        self.steps: list[Figures] = []
+        self.held, self.failed = 0.0, float("inf")
+        self._deadline = time.perf_counter() + SEARCH_S
+
+    def run(self, start: float) -> Figures:
+        """Bounded by time and by the number of steps."""
+        rate = start
+        while self._goes_on() and rate >= LEAST and not (self.held and self.failed < float("inf")):
+            rate *= FACTOR if self._try(rate) else 1 / FACTOR
+        for _ in range(HALVINGS):
+            if self.held and self.failed < float("inf") and self._goes_on():
+                self._try((self.held * self.failed) ** 0.5)
+        best = max((step for step in self.steps if step["held"]), key=lambda step: float(step["offered"]), default={})
+        steps = [{key: step.get(key) for key in KEPT_OF_STEPS} for step in self.steps]
+        return {**best, "sustained": best.get("offered", 0.0), "steps": steps, "agree": bool(best)}
+
+    def _goes_on(self) -> bool:
+        return time.perf_counter() < self._deadline
+
+    def _try(self, rate: float) -> bool:
         for _ in range(TRIES):
-            at = replace(room, rate=rate / room.writers, probes=50.0, drain=4.0)
-            try:
-                step = measured(server, f"rate-{len(steps)}", at, seconds, rng)
-            except RuntimeError as error:
-                step = {"error": str(error), "noisy": False}
-            # A generator that fell behind its own plan says nothing about the server.
-            enough = step.get("rate", 0.0) > 0.95 * (rate + at.probes)
-            good = enough and step["arrived"] and step["agree"] and step["p99_s"] <= LIMIT_S
-            steps.append({"offered": rate + at.probes, "held": bool(good), "behind": not enough} | step)
-            if good:
+            step = self._step(rate)
+            self.steps.append(step)
+            if step["held"]:
+                self.held = max(self.held, rate)
                 return True
-            server.rest(8)
-            if not step["noisy"] or time.perf_counter() > deadline:
+            self.server.rest(8)
+            if not step.get("noisy") or not self._goes_on():
                 break
+        self.failed = min(self.failed, rate)
         return False
 
-    while time.perf_counter() < deadline and rate >= 15:
-        if holds(rate):
-            held, rate = rate, rate * FACTOR
-            if failed < float("inf"):
-                break
-        else:
-            failed, rate = rate, rate / FACTOR
-            if held:
-                break
-    for _ in range(HALVINGS):
-        if not held or failed == float("inf") or time.perf_counter() > deadline:
-            break
-        middle = (held * failed) ** 0.5
-        if holds(middle):
-            held = middle
-        else:
-            failed = middle
-    best = max((step for step in steps if step["held"]), key=lambda step: float(step["offered"]), default={})
-    tried = [
-        {key: step.get(key) for key in ("offered", "held", "behind", "p99_s", "noisy", "late_s", "error")} for step in steps
-    ]
-    return {**best, "sustained": best.get("offered", 0.0), "steps": tried, "agree": bool(best)}
+    def _step(self, rate: float) -> Figures:
+        room = replace(self.room, rate=rate / self.room.writers, probes=50.0, drain=4.0)
+        offered = rate + room.probes
+        try:
+            step = measured(self.server, f"rate-{len(self.steps)}", room, self.seconds, self.rng)
+        except RuntimeError as error:
+            return {"offered": offered, "held": False, "behind": False, "error": str(error)}
+        # A generator that fell behind its own plan says nothing about the server.
+        behind = step["rate"] < 0.95 * offered
+        held = not behind and step["arrived"] and step["agree"] and step["p99_s"] <= LIMIT_S
+        return {"offered": offered, "held": held, "behind": behind, **step}
