@@ -116,8 +116,6 @@ class Client:
         frames, used, self._needed = walk(data)
         rest = data[used:]
         self._chunks, self._held = [rest] if rest else [], len(rest)
-        if len(rest) < 2:
-            self._needed = 2
         for kind, payload in frames:
             if kind == PING:
                 self.send(frame(payload, PONG))

@@ -6,7 +6,7 @@ came late, is said to be noisy.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -68,13 +68,13 @@ class Moment(NamedTuple):
 
     wall: float
     own: float  # the server's process itself
-    others: float  # its other processes
+    others: Mapping[str, float]  # its other processes, by what they do
     generator: float
     busy: tuple[float, float]  # both cores
     steal: float
 
 
-def moment(server: int, others: float) -> Moment:
+def moment(server: int, others: Mapping[str, float]) -> Moment:
     """The counters now."""
     cores = psutil.cpu_times(percpu=True)
     pair = [cores[core] for core in (SERVER_CORE, GENERATOR_CORE)]
@@ -92,7 +92,9 @@ def moment(server: int, others: float) -> Moment:
 def used(before: Moment, after: Moment, lags: list[float]) -> dict[str, float | bool]:
     """What was used between two moments, and whether that is worth anything."""
     wall = after.wall - before.wall
-    own, others = after.own - before.own, after.others - before.others
+    own = after.own - before.own
+    beside = {kind: seconds - before.others[kind] for kind, seconds in after.others.items()}
+    others = sum(beside.values())
     generator = after.generator - before.generator
     foreign = [
         max(0.0, late - early - known) / wall
@@ -104,6 +106,7 @@ def used(before: Moment, after: Moment, lags: list[float]) -> dict[str, float | 
         "wall_s": wall,
         "cpu_s": own,
         "others_cpu_s": others,
+        **{f"{kind}_cpu_s": seconds for kind, seconds in beside.items()},
         "generator": generator / wall,
         "foreign_server_core": foreign[0],
         "foreign_generator_core": foreign[1],

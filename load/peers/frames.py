@@ -12,7 +12,6 @@ from typing import Final
 BINARY, CLOSE, PING, PONG = 0x2, 0x8, 0x9, 0xA
 NOTHING: Final = b"\x00\x00"  # a Yjs update without structs or deletions
 KNOWS_NOTHING: Final = b"\x00"  # a state vector without clients
-HEADER_BYTES: Final = 10  # of a server's frame, at most
 HOCUSPOCUS_VERSION: Final = "4.7.0"
 _MASK: Final = random.randbytes(4)
 
@@ -46,7 +45,7 @@ def walk(data: bytes) -> tuple[list[tuple[int, bytes]], int, int]:
             raise ValueError("a frame in pieces, or compressed: nobody asked for that")
         found.append((first & 0x0F, data[start : start + size]))
         at = start + size
-    return found, at, HEADER_BYTES
+    return found, at, 2
 
 
 def number(value: int) -> bytes:

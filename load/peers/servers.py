@@ -51,9 +51,12 @@ class Server(ABC):
     def door(self, document: str) -> Door:
         """Where a document is served that may not exist yet."""
 
-    def others(self) -> float:
-        """CPU-seconds of its other processes."""
-        return 0.0
+    def others(self) -> dict[str, float]:
+        """CPU-seconds of its other processes, by what they do."""
+        return {}
+
+    def _seconds(self) -> float:
+        return process_seconds(self.pid) + sum(self.others().values())
 
     def moment(self) -> Moment:
         """All counters now."""
@@ -64,9 +67,9 @@ class Server(ABC):
         deadline = time.perf_counter() + seconds
         calm = 0
         while calm < 2 and time.perf_counter() < deadline:
-            before = process_seconds(self.pid) + self.others()
+            before = self._seconds()
             time.sleep(0.4)
-            share = (process_seconds(self.pid) + self.others() - before) / 0.4
+            share = (self._seconds() - before) / 0.4
             calm = calm + 1 if share < IDLE_SHARE else 0
         return calm >= 2
 
@@ -155,8 +158,8 @@ class Colane(Server):
         header = f"Authorization: Bearer {self.served.token}\r\n"
         return Door(self.served.port, f"/collab/{diagram}", YWebsocket(), header)
 
-    def others(self) -> float:
-        return sum(seconds for kind, seconds in cpu_seconds(self.pid).items() if kind != "server")
+    def others(self) -> dict[str, float]:
+        return {kind: seconds for kind, seconds in cpu_seconds(self.pid).items() if kind != "server"}
 
 
 def _node() -> str:
