@@ -33,7 +33,7 @@ class Client:
         self.own: list[bytes] = []  # updates it sent
         self.updates: list[bytes] = []  # updates it was given
         self.cursors: list[bytes] = []
-        self.received = self.saved = 0
+        self.received = self.saved = self.answered = 0
         self.started = self.joined = 0.0
         self.closed = ""
         self.opened = False
@@ -136,6 +136,7 @@ class Client:
         elif kind is Kind.SAVED:
             self.saved += 1
         elif kind is Kind.QUESTION:
+            self.answered += 1
             self.send(frame(self.door.protocol.answer()))
 
     def leave(self) -> None:

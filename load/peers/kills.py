@@ -21,7 +21,7 @@ from load.peers.updates import Writer, documented
 KILLS: Final = 30
 WRITERS: Final = 4
 RATE: Final = 50.0
-SECONDS: Final = 5.0
+SECONDS: Final = 10.0
 
 
 class Author(Client):
@@ -38,7 +38,8 @@ class Author(Client):
         """Reads what was taken; how many are acknowledged."""
         self.read()
         if isinstance(self.door.protocol, Hocuspocus):
-            self.acknowledged = self.saved
+            # What we answer to the server's question is acknowledged like an update.
+            self.acknowledged = max(self.acknowledged, self.saved - self.answered)
         elif self.by_frame:
             for update in self.updates[self._applied :]:
                 self._doc.apply_update(update)

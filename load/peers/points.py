@@ -40,7 +40,7 @@ POINTS: Final[dict[str, Point]] = {
     "B500": Point("500 documents, 2 clients each", lambda server, seconds, rng: many(server, 1.5 * seconds, rng), 240),
     "C5000": Point("joining 5,000 elements", lambda server, _seconds, _rng: joins(server), 420),
     "D": Point(
-        "kill -9 under 200 updates a second", lambda server, _seconds, rng: kills(server, rng), 1200, durable=True
+        "kill -9 under 200 updates a second", lambda server, _seconds, rng: kills(server, rng), 1800, durable=True
     ),
     "E": Point("a reader stops", lambda server, seconds, rng: stalled(server, 3 * seconds, rng, reads=False), 240),
     "Econtrol": Point(
