@@ -139,6 +139,12 @@ class Client:
             self.answered += 1
             self.send(frame(self.door.protocol.answer()))
 
+    def tend(self) -> None:
+        """Looks after it where no crowd does: servers close whoever leaves a ping unanswered for half a minute."""
+        self.receive()
+        self.read()
+        self.flush()
+
     def leave(self) -> None:
         """Goes, without a word."""
         self.closed = self.closed or "left"

@@ -16,7 +16,7 @@ from load.peers.agreement import fetched_with, unlike
 from load.peers.client import Client, gather
 from load.peers.cores import forget_peak, peak, used
 from load.peers.fanout import Figures
-from load.peers.frames import KNOWS_NOTHING, Door, frame
+from load.peers.frames import KNOWS_NOTHING, frame
 from load.peers.servers import Server
 from load.peers.updates import Writer, documented
 
@@ -50,15 +50,17 @@ def joins(server: Server) -> Figures:
     start, before = time.perf_counter(), server.moment()
     waiting = iter(updates)
     while time.perf_counter() - start < SEND_S:
-        author.receive()
-        author.read()
+        author.tend()
         if not author.flush():
             time.sleep(0.001)
         elif (update := next(waiting, None)) is not None:
             author.send(frame(door.protocol.update(update)))
         else:
             break
-    rested = server.rest(SEND_S)
+    rested = False
+    while not rested and time.perf_counter() - start < 2 * SEND_S:
+        author.tend()
+        rested = server.rest(2)
     seeding = used(before, server.moment(), [])
     doc, lacking = fetched_with(door, wanted, 20)
     if lacking:
@@ -71,8 +73,8 @@ def joins(server: Server) -> Figures:
         singles.append(one.joined - one.started)
         one.leave()
     whole = documented([merge_updates(*updates)])
-    cold = _storm(server, door, KNOWS_NOTHING, b"")
-    warm = _storm(server, door, whole.get_state(), whole.get_update())
+    cold = _storm(server, author, KNOWS_NOTHING, b"")
+    warm = _storm(server, author, whole.get_state(), whole.get_update())
     author.leave()
     return {
         **{f"seed_{name}": value for name, value in seeding.items()},
@@ -83,14 +85,19 @@ def joins(server: Server) -> Figures:
     }  # fmt: skip
 
 
-def _storm(server: Server, door: Door, state: bytes, known: bytes) -> Figures:
-    """A hundred at once, who know so much."""
+def _storm(server: Server, author: Client, state: bytes, known: bytes) -> Figures:
+    """A hundred at once, who know so much; the author stays, so that the server keeps the document."""
+    door = author.door
+    author.tend()
     server.rest(10)
     clients = [Client(door, state) for _ in range(AT_ONCE)]
     forget_peak(server.pid)
     before, start = server.moment(), time.perf_counter()
     failed = gather(clients, 60)
     figures: Figures = used(before, server.moment(), [])
+    author.tend()
+    if author.closed:
+        raise RuntimeError(f"the author was sent away: {author.closed}")
     took = [client.joined - start for client in clients if client.joined]
     doc, _ = fetched_with(door, {}, 0)
     for client in clients:

@@ -82,6 +82,8 @@ def many(server: Server, seconds: float, rng: random.Random, documents: int = DO
             if one == 0:
                 for pair in some:
                     pair.draw()
+            for pair in pairs[:start] if one == 0 else pairs:
+                pair.clients[0].tend()
         server.rest(10)
         held.append(resident(server.pid))
     warm = _ordered(pairs, WARM_S)
