@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage.database import Database
+from storage.database import Database, speak_for
 
 SESSION_COOKIE = "colane_session"
 TOKEN_PREFIX = "clt_"  # noqa: S105 -- a prefix, not a secret
@@ -103,13 +103,13 @@ _GRANT = text("SELECT org_id, role, deleted FROM colane.grant_for(:user, :diagra
 async def identify_session(db: Database, secret: str) -> Identity | None:
     """The person whose browser holds this session cookie."""
     hashed = hash_secret(secret)
-    async with db.transaction(read_only=True) as conn:
+    async with db.transaction() as conn:
         found = (
             await conn.execute(text("SELECT user_id FROM colane.find_session(:hash)"), {"hash": hashed})
         ).scalar_one_or_none()
-    if found is None:
-        return None
-    async with db.transaction(user=found, read_only=True) as conn:
+        if found is None:
+            return None
+        await speak_for(conn, user=found, read_only=True)
         row = (await conn.execute(_SESSION, {"hash": hashed})).one_or_none()
     if row is None:
         return None
@@ -121,13 +121,13 @@ async def identify_token(db: Database, secret: str) -> Identity | None:
     if not secret:
         return None
     hashed = hash_secret(secret)
-    async with db.transaction(read_only=True) as conn:
+    async with db.transaction() as conn:
         found = (
             await conn.execute(text("SELECT user_id FROM colane.find_token(:hash)"), {"hash": hashed})
         ).scalar_one_or_none()
-    if found is None:
-        return None
-    async with db.transaction(user=found, read_only=True) as conn:
+        if found is None:
+            return None
+        await speak_for(conn, user=found, read_only=True)
         row = (await conn.execute(_TOKEN, {"hash": hashed})).one_or_none()
     if row is None:
         return None
@@ -139,13 +139,13 @@ async def redeem_ticket(db: Database, secret: str) -> Identity | None:
     if not secret.startswith(TICKET_PREFIX):
         return None
     hashed = hash_secret(secret)
-    async with db.transaction(read_only=True) as conn:
+    async with db.transaction() as conn:
         found = (
             await conn.execute(text("SELECT org_id, user_id FROM colane.find_ticket(:hash)"), {"hash": hashed})
         ).one_or_none()
-    if found is None:
-        return None
-    async with db.transaction(user=found.user_id, org=found.org_id) as conn:
+        if found is None:
+            return None
+        await speak_for(conn, user=found.user_id, org=found.org_id)
         ticket = (await conn.execute(_TICKET, {"org": found.org_id, "hash": hashed})).one_or_none()
         if ticket is None:
             return None

@@ -28,6 +28,11 @@ SESSION: Final = {
 
 _TENANCY = text("SELECT set_config('app.user', :user, true), set_config('app.org', :org, true)")
 _READ_ONLY = text("SET TRANSACTION READ ONLY")
+# Both in one round trip: every request and every socket that comes in waits for these.
+_TENANCY_READ_ONLY = text(
+    "SELECT set_config('transaction_read_only', 'on', true),"
+    " set_config('app.user', :user, true), set_config('app.org', :org, true)"
+)
 
 
 def driver_url(url: str) -> str:
@@ -66,8 +71,16 @@ class Database:
     ) -> AsyncIterator[Connection]:
         """One transaction as this user in this organization; rolled back when the block raises."""
         async with self._engine.connect() as conn, conn.begin():
-            if read_only:
-                await conn.execute(_READ_ONLY)
             if user is not None or org is not None:
-                await conn.execute(_TENANCY, {"user": str(user or ""), "org": str(org or "")})
+                await speak_for(conn, user=user, org=org, read_only=read_only)
+            elif read_only:
+                await conn.execute(_READ_ONLY)
             yield conn
+
+
+async def speak_for(
+    conn: Connection, *, user: UUID | None = None, org: UUID | None = None, read_only: bool = False
+) -> None:
+    """From here on this transaction is that user's, in that organization: for who must be looked up first."""
+    tenancy = _TENANCY_READ_ONLY if read_only else _TENANCY
+    await conn.execute(tenancy, {"user": str(user or ""), "org": str(org or "")})
