@@ -7,17 +7,21 @@ sent away politely. Exit code 0 means that nothing acknowledged or handed in was
 
 import asyncio
 import logging
+import os
 import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
+import structlog
 import typer
 
 from collab import cli
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent
 WORKER_PAUSE_S: Final = 1.0
 READY_TIMEOUT_S: Final = 30.0
+END_S: Final = 14.0  # from SIGTERM; orchestrators tend to kill after 30 s, people after 15
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cli.bpmn, name="bpmn")
@@ -137,11 +142,33 @@ async def _serve(settings: Settings, urls: Urls) -> int:
         print(*greeting, sep="\n", flush=True)  # noqa: T201 -- what the contract promises
         await asyncio.wait([tasks.start(stopping.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
         state.draining = True
-        await hub.drain()
-        clean = await resources.journal.drained(2.0)
+        verdict = _no_longer_than(END_S)
+        clean = await hub.drain()
+        verdict.code = 0 if clean and stopping.is_set() else 1
         server.should_exit = True
         await serving
-        return 0 if clean and stopping.is_set() else 1
+        return verdict.code
+
+
+@dataclass
+class _Verdict:
+    """What the exit code will say, as far as is known."""
+
+    code: int = 1
+
+
+def _no_longer_than(seconds: float) -> _Verdict:
+    """From here on the process ends in time, whatever hangs: a database that does not answer must not keep it."""
+    verdict = _Verdict()
+
+    def end() -> None:
+        structlog.get_logger().error("drain.cut_short", code=verdict.code)
+        os._exit(verdict.code)  # what is committed is on disk; children end with us
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return verdict
 
 
 class _Endless:
@@ -232,7 +259,7 @@ def _uvicorn(settings: Settings, application: Any, ws: Any) -> "uvicorn.Server":
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
         application, host=settings.host, port=settings.port, ws=ws, log_config=None, access_log=False, lifespan="off",
-        server_header=False, timeout_graceful_shutdown=3, timeout_keep_alive=30, proxy_headers=False,
+        server_header=False, timeout_graceful_shutdown=1, timeout_keep_alive=30, proxy_headers=False,
     )  # fmt: skip
     return Server(config)
 

@@ -6,7 +6,7 @@ never becomes an empty document (R8): whoever joins then is told that storage is
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol, Self
 from uuid import UUID
@@ -209,6 +209,8 @@ class Rooms:
         self._open: dict[UUID, asyncio.Future[LiveRoom]] = {}
         self._loading = asyncio.Semaphore(LOADS_AT_ONCE)
         self._work: asyncio.TaskGroup
+        self._doing: set[asyncio.Task[None]] = set()
+        self.closing = False  # the process is: what can be done by the next one is not begun
         self.on_idle: Callable[[UUID, UUID], Awaitable[None]] | None = None
         self.neighbours: Neighbours | None = None  # where there is one node only, there are none
         journal.on_trouble = self._trouble
@@ -224,7 +226,15 @@ class Rooms:
             try:
                 yield rooms
             finally:
+                rooms.closing = True
                 hearing.cancel()
+                for task in rooms._doing:
+                    task.cancel()  # nothing of it was promised to anybody
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._work.create_task(work)
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
 
     # -- opening and closing -----------------------------------------------------------------------------------------
 
@@ -235,8 +245,17 @@ class Rooms:
             opening = asyncio.get_running_loop().create_future()
             self._open[grant.diagram_id] = opening
             # A task of its own: the first who asks may leave while others wait for the same document.
-            self._work.create_task(self._load(grant, opening))
-        return await asyncio.shield(opening)
+            self._begin(self._load(grant, opening))
+        room = await asyncio.shield(opening)
+        self._expect(room)
+        return room
+
+    def _expect(self, room: LiveRoom) -> None:
+        """Somebody is about to sit down: it stays open so long, and closes if they never do."""
+        if room.linger is not None:
+            room.linger.cancel()
+            room.linger = None
+        self.emptied(room)
 
     async def _load(self, grant: Grant, opening: "asyncio.Future[LiveRoom]") -> None:
         started = time.perf_counter()
@@ -259,13 +278,13 @@ class Rooms:
         opening.set_result(room)
         if self.neighbours is not None:
             self.neighbours.opened(room)
-        self._work.create_task(self._seen(room))
+        self._begin(self._seen(room))
         metrics.OPENED.observe(time.perf_counter() - started)
         metrics.ROOMS.set(len(self._open))
 
     def emptied(self, room: LiveRoom) -> None:
         """The last one left: the room lingers, then closes once all it wrote is on disk."""
-        if room.linger is None and not room.core.sessions:
+        if room.linger is None and not room.core.sessions and not self.closing:
             room.linger = asyncio.get_running_loop().call_later(LINGER_S, self._close, room)
 
     def forget(self, room: LiveRoom) -> None:
@@ -278,15 +297,15 @@ class Rooms:
 
     def _close(self, room: LiveRoom) -> None:
         room.linger = None
-        if room.core.sessions:
+        if room.core.sessions or self.closing:
             return
         if room.core.uncommitted and self._room(room.diagram_id) is room:
             self.emptied(room)
             return
         self.forget(room)
-        self._work.create_task(self._seen(room))
+        self._begin(self._seen(room))
         if room.core.changed_since_start and self.on_idle is not None:
-            self._work.create_task(self._idle(room))
+            self._begin(self._idle(room))
 
     async def _seen(self, room: LiveRoom) -> None:
         room.seen = time.monotonic()
@@ -353,7 +372,7 @@ class Rooms:
 
     def behind(self, room: LiveRoom) -> None:
         """The log has updates this room has not seen."""
-        self._work.create_task(self._catch_up_later(room))
+        self._begin(self._catch_up_later(room))
 
     async def _catch_up_later(self, room: LiveRoom) -> None:
         try:

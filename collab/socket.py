@@ -9,7 +9,8 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final, cast
 from uuid import UUID
@@ -33,7 +34,7 @@ from collab.session import Protocol as Dialect
 from collab.wire import frames, messages
 from collab.wire.close import Close
 from collab.wire.lib0 import Reader, WireError
-from storage.access import Identity
+from storage.access import Grant, Identity
 from storage.failures import is_unavailable
 from storage.settings import Settings
 
@@ -46,8 +47,13 @@ KEEPALIVE_S: Final = 20.0
 RECHECK_S: Final = 60.0
 JOURNAL_PATIENCE_S: Final = 30.0
 DRAIN_BATCH: Final = 50
-DRAIN_S: Final = 5.0
+DRAIN_S: Final = 4.0  # for all batches together
+FLUSH_S: Final = 2.5  # for the journal, before and after
+GOODBYE_S: Final = 1.0  # for clients to answer the close
 DOCUMENTS_A_SOCKET: Final = 32
+ENTERING: Final = 16  # so many come in at once; fewer than the database has connections for
+ENTER_PATIENCE_S: Final = 20.0
+RETRY_AFTER_S: Final = (1, 5)
 _ONE: Final = re.compile(r"/collab/([^/]{1,200})/?")
 _log = structlog.get_logger()
 
@@ -62,10 +68,24 @@ class Hub:
         self.logger = logging.getLogger("websockets.server")
         self.draining = False
         self.per_user: dict[UUID, int] = {}
+        self._entering = asyncio.Semaphore(ENTERING)
 
     def is_serving(self) -> bool:
         """ServerConnection refuses the handshake otherwise."""
         return not self.draining
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Whoever comes in waits for their turn: after a restart everybody comes at once, and again when refused.
+
+        Raises TimeoutError when it takes too long.
+        """
+        async with asyncio.timeout(ENTER_PATIENCE_S):
+            await self._entering.acquire()
+        try:
+            yield
+        finally:
+            self._entering.release()
 
     async def handler(self, connection: ServerConnection) -> None:
         """The life of one socket; started by the library when the TCP connection is made."""
@@ -93,21 +113,31 @@ class Hub:
                 rechecked = now
                 await self.rooms.recheck_all()
 
-    async def drain(self) -> None:
-        """R11: no new sockets, what was handed in is committed, then everybody is sent away in batches, not at once."""
+    async def drain(self) -> bool:
+        """R11: no new sockets, what was handed in is committed, then everybody is sent away in batches, not at once.
+
+        False when something that was handed in could not be committed. Takes no longer than the times above together.
+        """
         self.draining = True
-        await self.journal.drained(DRAIN_S)
+        self.rooms.closing = True
+        await self.journal.drained(FLUSH_S)  # while people write there is always more; what counts is the end
         waiting = [socket for socket in self.all_connections if isinstance(socket, Socket)]
+        _log.info("drain.flushed", sockets=len(waiting), trouble=self.journal.trouble)
         random.shuffle(waiting)
         pause = min(0.1, DRAIN_S / max(1, len(waiting) / DRAIN_BATCH))
+        due = time.monotonic()
         for at in range(0, len(waiting), DRAIN_BATCH):
             for socket in waiting[at : at + DRAIN_BATCH]:
                 socket.finish(Close.DRAINING)
-            await asyncio.sleep(pause)
+            due += pause
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
         if self.handler_tasks:
-            await asyncio.wait(self.handler_tasks, timeout=2.0)
+            await asyncio.wait(self.handler_tasks, timeout=GOODBYE_S)
         for connection in list(self.all_connections):
             connection.transport.abort()
+        clean = await self.journal.drained(FLUSH_S)
+        _log.info("drain.ended", clean=clean)
+        return clean
 
 
 def connection_class(hub: Hub) -> Callable[..., "Socket"]:
@@ -206,8 +236,10 @@ class Socket(ServerConnection):
         try:
             await self.handshake(process_request=self._admit, process_response=self._name, server_header=None)
         except ConnectionClosed:
+            self._uncount()
             return
         if self.protocol.handshake_exc is not None or self.state is not OPEN:
+            self._uncount()
             self.transport.close()
             return
         metrics.SOCKETS.inc()
@@ -245,7 +277,8 @@ class Socket(ServerConnection):
             return None
         metrics.REFUSED.labels(str(int(status))).inc()
         _log.info("socket.refused", status=int(status))
-        extra = {"Retry-After": "2"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+        busy = status is HTTPStatus.SERVICE_UNAVAILABLE
+        extra = {"Retry-After": str(random.randint(*RETRY_AFTER_S))} if busy else {}  # noqa: S311 -- not all at once
         body = f"{status.phrase}\n".encode()
         fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), "Connection": "close"}
         return Response(int(status), status.phrase, Headers({**fields, **extra}), body)
@@ -258,9 +291,9 @@ class Socket(ServerConnection):
         address = self.remote_address
         return str(address[0]) if address else ""
 
-    async def _judge(self, asked: Request) -> HTTPStatus | None:  # noqa: PLR0911 -- a list of reasons to say no
-        hub = self.hub
-        if hub.draining:
+    async def _judge(self, asked: Request) -> HTTPStatus | None:
+        """Why not, as far as that can be told without asking anybody; the rest in turn."""
+        if self.hub.draining:
             return HTTPStatus.SERVICE_UNAVAILABLE
         if asked.place.rstrip("/") == "/collab":
             return None  # decides in band
@@ -268,12 +301,20 @@ class Socket(ServerConnection):
         if found is None:
             return HTTPStatus.NOT_FOUND
         uses_cookie = "authorization" not in asked.headers and "ticket" not in asked.query and bool(asked.cookie)
-        if uses_cookie and not hub.door.origin_allowed(asked):
+        if uses_cookie and not self.door.origin_allowed(asked):
             return HTTPStatus.FORBIDDEN
+        async with self.hub.turn():
+            if self.hub.draining or self.transport.is_closing():
+                return HTTPStatus.SERVICE_UNAVAILABLE
+            return await self._let_in(asked, found[1])
+
+    async def _let_in(self, asked: Request, diagram: str) -> HTTPStatus | None:
+        """Why not, by what the database says; None, and there is a room to sit down in."""
+        hub = self.hub
         identity = await hub.door.identify(asked)
         if identity is None:
             return HTTPStatus.UNAUTHORIZED
-        grant = await hub.door.grant(identity, found[1])
+        grant = await hub.door.grant(identity, diagram)
         if grant is None:
             return HTTPStatus.NOT_FOUND
         if not self._count(identity.user_id):
@@ -399,33 +440,43 @@ class Socket(ServerConnection):
         if name in self._seats:
             await self._refresh(self._seats[name], token, diagram)
             return
+        deadline = self._patience.when()
+        self._patience.reschedule(None)  # it has said who it is: what it waits for now is us
         try:
-            identity = await hub.door.identify_in_band(token, self._asked)
-            grant = None if identity is None else await hub.door.grant(identity, diagram)
+            async with hub.turn():
+                found = await self._known(token, diagram)
+                room = await hub.rooms.enter(found[1]) if found is not None else None
+        except TimeoutError:
+            self.finish(Close.OVERLOADED)
+            return
         except Exception as error:
-            if not is_unavailable(error):
+            if not (is_unavailable(error) or isinstance(error, RoomUnavailableError)):
                 raise
             self.finish(Close.STORAGE)
             return
-        if identity is None or grant is None or len(self._seats) >= DOCUMENTS_A_SOCKET:
+        if found is None or room is None:
+            self._patience.reschedule(deadline)
             self.write(messages.address(name) + messages.denied("permission-denied"))
             return
+        identity, grant = found
         if self._user is None and not self._count(identity.user_id):
             self.finish(Close.OVERLOADED)
-            return
-        try:
-            room = await hub.rooms.enter(grant)
-        except RoomUnavailableError:
-            self.finish(Close.STORAGE)
             return
         if self.state is not OPEN:
             return
         self.protocol.max_message_size = AFTER_AUTH
-        self._patience.reschedule(None)
         self.write(messages.address(name) + messages.granted(writes=may_write(grant)))
         self._sit(room, identity, name, name, writes=may_write(grant))
         if hub.journal.trouble:
             self._seats[name].tell({"event": "storage", "diagram": diagram, "ok": False})
+
+    async def _known(self, token: str, diagram: str) -> tuple[Identity, Grant] | None:
+        """Who this is and what they may do here; None when they may nothing."""
+        if len(self._seats) >= DOCUMENTS_A_SOCKET:
+            return None
+        identity = await self.door.identify_in_band(token, self._asked)
+        grant = None if identity is None else await self.door.grant(identity, diagram)
+        return None if identity is None or grant is None else (identity, grant)
 
     async def _refresh(self, seat: Seat, token: str, diagram: str) -> None:
         """A new token on an open document: the same person goes on with it, anybody else is refused."""

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "model": "what import, view, export and moves cost on FILES, beside bpmn-moddle on the same files",
     "merges": "which stale saves merge by themselves: random pairs of edits over FILES; is every merge what it should be?",
     "peers": "Colane beside Hocuspocus, @y/websocket-server and pycrdt-websocket; see README.md",
+    "drain": "SIGTERM with 2,000 sockets and people writing, who come back as stock clients do: lost edits, time, exit code",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
 

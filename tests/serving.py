@@ -92,10 +92,19 @@ class Served:
         self._close_pipe()
 
     def stop(self) -> int:
+        self.tell_to_stop()
+        return self.ended()
+
+    def tell_to_stop(self) -> None:
+        """SIGTERM; `ended` waits for what comes of it."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
+
+    def ended(self, seconds: float = 15) -> int:
+        """The exit code. Raises when it takes longer."""
+        assert self.process is not None
         try:
-            return self.process.wait(15)
+            return self.process.wait(seconds)
         finally:
             if self.process.poll() is None:
                 self.process.kill()

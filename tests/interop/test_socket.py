@@ -33,10 +33,14 @@ def open_socket(server: Served, diagram: str, query: str = "", token: str | None
     return connect(f"{server.ws}/{diagram}{query}", additional_headers=headers, max_size=None)
 
 
-def closed_with(socket: ClientConnection) -> int:
+def closed_with(socket: ClientConnection, heard: list[bytes] | None = None) -> int:
+    """The code with which it is closed; what came before is kept for whoever asks."""
     try:
         while True:
-            socket.recv(timeout=10)
+            frame = socket.recv(timeout=10)
+            if heard is not None:
+                assert isinstance(frame, bytes)
+                heard.append(frame)
     except ConnectionClosed as closed:
         assert closed.rcvd is not None, "closed without a code"
         return closed.rcvd.code
