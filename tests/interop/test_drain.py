@@ -59,7 +59,7 @@ def test_R11_without_its_database_the_end_is_bounded_and_no_success(how: str, tm
             os.kill(process.pid, signal.SIGSTOP if how == "hung" else signal.SIGKILL)
         try:
             before = doc.get_state()
-            doc.get("burst", type=Map)["k"] = "never said to be saved"  # type: ignore[assignment]
+            doc.get("burst", type=Map)["k"] = "never said to be saved"
             writer.send(create_update_message(doc.get_update(before)))
             heard: list[bytes] = []
             server.tell_to_stop()

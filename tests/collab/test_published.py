@@ -1,0 +1,175 @@
+"""Failures that users and readers of other Yjs servers have published, on our cores: none of them is ours.
+
+Each test names the server and what went wrong there. Those that need sockets: tests/interop/test_published.py.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from pycrdt import Doc, Map
+from sqlalchemy import text
+
+from collab import rooms as living
+from collab import socket
+from collab.door import Door
+from collab.journal import Journal
+from collab.room import Append
+from collab.rooms import Rooms, RoomUnavailableError
+from collab.session import Person
+from collab.session import Protocol as Dialect
+from collab.wire import messages
+from collab.workshop import Workshop
+from storage.database import Database
+from storage.notices import Notices
+from storage.settings import Settings
+from storage.updates import UpdateLog
+from tests.collab.test_relay import Seat
+from tests.collab.test_room import ANN, BOB, HOC, YWS, Bench
+from tests.conftest import Urls
+from tests.people import Owner, diagram_of, somebody
+
+
+def test_pycrdt_websocket_a_burst_over_65536_is_dropped() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, HOC, 101), bench.join(BOB, YWS, 102)
+    written: list[bytes] = []
+    subscription = ann.doc.observe(lambda event: written.append(event.update))
+    count = 70_000
+    for number in range(count):
+        ann.map[f"k{number}"] = number
+        bench.say(ann, messages.Update(written.pop()))
+    ann.doc.unobserve(subscription)
+    assert len(bench.pending) == count
+    bench.tick()
+    assert bob.map.to_py() == ann.map.to_py()
+    for append in bench.pending:
+        bench.carry(bench.room.committed(append.ticket, append.ticket))
+    assert ann.acknowledged == count + 1, "each once, and the first step 2"
+
+
+def test_y_sweet_a_leaver_with_two_presences_leaves_one_as_a_ghost() -> None:
+    """Presences were taken away only when a client had named exactly one."""
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 101), bench.join(BOB, YWS, 102)
+    bench.say(ann, messages.Awareness((messages.Entry(7, 1, {"x": 1}), messages.Entry(8, 1, {"x": 2}))))
+    bench.tick()
+    bench.carry(bench.room.leave(ann.session))
+    bench.tick()
+    shown: dict[int, object] = {}
+    for one in bob.received:
+        if isinstance(one, messages.Awareness):
+            shown |= {entry.client: entry.state for entry in one.entries}
+    assert shown == {7: None, 8: None}
+
+
+def test_y_redis_presence_is_written_to_the_store() -> None:
+    """Cursors filled their streams; here a presence is in no log, whatever it says."""
+    bench = Bench()
+    ann = bench.join(ANN, YWS, 101)
+    for clock in range(1, 200):
+        said = messages.Awareness((messages.Entry(7, clock, {"x": clock}),))
+        assert not [one for one in bench.room.receive(ann.session, said, clock) if isinstance(one, Append)]
+    assert bench.pending == []
+
+
+@asynccontextmanager
+async def rooms_of(urls: Urls, log: UpdateLog) -> AsyncIterator[Rooms]:
+    async with (
+        Journal.open(log) as journal,
+        Notices.open(urls.app) as notices,
+        Rooms.open(log, journal, notices) as rooms,
+    ):
+        yield rooms
+        await journal.drained(5)
+
+
+@pytest.fixture
+async def owner(db: Database) -> Owner:
+    return await somebody(db)
+
+
+async def test_hocuspocus_a_load_that_fails_becomes_an_empty_document(
+    db: Database, log: UpdateLog, urls: Urls, shop: Workshop, owner: Owner
+) -> None:
+    """Their #382: a blank document overwrote what was stored. And #1156: each failed load stayed in memory."""
+    diagram = await diagram_of(db, shop, owner)
+    async with rooms_of(urls, log) as rooms:
+        async with Database.open(urls.worker) as worker:
+            async with worker.transaction(org=owner.org_id) as conn:
+                moved = await conn.execute(text("UPDATE colane.diagram_heads SET seq = seq + 1 RETURNING seq"))
+                assert moved.rowcount == 1
+            results = await asyncio.gather(
+                *(rooms.enter(owner.grant(diagram)) for _ in range(5)), return_exceptions=True
+            )
+            assert [type(one) for one in results] == [RoomUnavailableError] * 5
+            assert rooms.seats == 0
+            async with worker.transaction(org=owner.org_id) as conn:
+                await conn.execute(text("UPDATE colane.diagram_heads SET seq = seq - 1"))
+        room = await rooms.enter(owner.grant(diagram))
+        doc: Doc[Any] = Doc()
+        doc.apply_update(room.core.state_after(b"\x00"))
+        assert len(doc.get("n", type=Map)) > 5
+
+
+async def test_hocuspocus_a_room_is_unloaded_while_somebody_comes_in(
+    db: Database, log: UpdateLog, urls: Urls, shop: Workshop, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their #893 and #971: who came in at that moment wrote into a room that nobody else was in, and no store heard of."""
+    monkeypatch.setattr(living, "LINGER_S", 0.3)
+    diagram = await diagram_of(db, shop, owner)
+    person = Person(owner.user_id, "Ann", "#112233")
+    async with rooms_of(urls, log) as rooms:
+        first = Seat()
+        room = await rooms.enter(owner.grant(diagram))
+        room.leave(room.join(person, Dialect.YWS, first, writes=True))
+        await asyncio.sleep(0.2)  # it will close in 0.1 s
+        again = await rooms.enter(owner.grant(diagram))
+        await asyncio.sleep(0.2)  # the handshake goes on meanwhile
+        assert await rooms.enter(owner.grant(diagram)) is again, "it waits for who is on their way"
+        session = again.join(person, Dialect.YWS, Seat(), writes=True)
+        again.leave(session)
+        await asyncio.sleep(0.5)
+        assert await rooms.enter(owner.grant(diagram)) is not again, "and closes when nobody is"
+
+
+async def test_y_websocket_everybody_comes_back_at_once_after_a_restart() -> None:
+    """Stock clients have no jitter. So many are asked about at a time; the others wait in their order, not in vain."""
+    hub = socket.Hub(Settings(), cast("Door", None), cast("Rooms", None), cast("Journal", None))
+    inside = most = 0
+    order: list[int] = []
+
+    async def come(number: int) -> None:
+        nonlocal inside, most
+        async with hub.turn():
+            inside += 1
+            most = max(most, inside)
+            order.append(number)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(come(number) for number in range(500)))
+    assert most == socket.ENTERING
+    assert order == list(range(500))
+
+
+async def test_y_websocket_who_waits_too_long_is_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "ENTER_PATIENCE_S", 0.05)
+    hub = socket.Hub(Settings(), cast("Door", None), cast("Rooms", None), cast("Journal", None))
+    stuck = [asyncio.create_task(_stay(hub)) for _ in range(socket.ENTERING)]
+    await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        async with hub.turn():
+            pass
+    for task in stuck:
+        task.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    async with hub.turn():
+        pass
+
+
+async def _stay(hub: socket.Hub) -> None:
+    async with hub.turn():
+        await asyncio.Event().wait()
