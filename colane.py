@@ -132,6 +132,7 @@ async def _serve(settings: Settings, urls: Urls) -> int:
         tasks = await stack.enter_async_context(_Endless())
         tasks.start(health.watch(resources))
         tasks.start(hub.keep_alive())
+        tasks.start(hub.watch_rights())
         tasks.start(_worker(settings, urls))
         if urls.embedded is not None:
             tasks.start(keep_up(urls.embedded))

@@ -94,6 +94,11 @@ class Door:
         found = await access.grant_for(self._db, identity.user_id, diagram_id)
         return None if found is None or found.deleted else found
 
+    async def still(self, identity: Identity, diagram_id: UUID) -> tuple[Identity | None, Grant | None]:
+        """Who it is now, None for the signed out; and what they may do now, None for nothing."""
+        who, grant = await access.still(self._db, identity, diagram_id)
+        return who, None if grant is None or grant.deleted else grant
+
 
 def may_write(grant: Grant) -> bool:
     """Editors and above."""

@@ -151,6 +151,8 @@ class LiveRoom:
 
     def _see_out(self, session: Session, code: Close, *, held: bool) -> None:
         if (seat := self._seats.pop(session, None)) is not None:
+            if code is Close.EPOCH:
+                seat.tell({"event": "epoch", "diagram": str(self.diagram_id)})
             asyncio.get_running_loop().call_later(HELD_S, seat.part, code) if held else seat.part(code)
 
     def _tick(self) -> None:

@@ -102,15 +102,21 @@ class Seat:
         if self.name is not None:
             self.socket.write(self._address + messages.stateless(event))
 
-    async def recheck(self) -> None:
-        """Looks at rights again (R10)."""
-        door = self.socket.door
+    @property
+    def expired(self) -> bool:
+        """Its credential's time is over, as far as is known here. A ticket's is over when it has been redeemed."""
         expires = self.identity.expires_at
-        ticket = self.identity.via == "ticket"
-        if expires is not None and not ticket and expires.timestamp() < time.time():
+        return expires is not None and self.identity.via != "ticket" and expires.timestamp() < time.time()
+
+    async def recheck(self) -> None:
+        """Looks at the credential and at rights again (R10)."""
+        identity, grant = await self.socket.door.still(self.identity, self.room.diagram_id)
+        if self.session.gone:
+            return
+        if identity is None:
             self.part_now(Close.SIGNED_OUT)
             return
-        grant = await door.grant(self.identity, str(self.room.diagram_id))
+        self.identity = identity
         if grant is None:
             self.part_now(Close.NO_RIGHT)
             return

@@ -45,6 +45,7 @@ DRAINED: Final = 64 * 1024
 SLOW_TIMEOUT_S: Final = 120.0
 KEEPALIVE_S: Final = 20.0
 RECHECK_S: Final = 60.0
+EXPIRY_S: Final = 1.0
 JOURNAL_PATIENCE_S: Final = 30.0
 DRAIN_BATCH: Final = 50
 DRAIN_S: Final = 4.0  # for all batches together
@@ -101,17 +102,36 @@ class Hub:
                 self.handler_tasks.discard(task)
 
     async def keep_alive(self) -> None:
-        """Sends every quiet socket something in time, and looks at rights again; endless, in the root's TaskGroup."""
-        rechecked = time.monotonic()
+        """Sends every quiet socket something in time; endless, in the root's TaskGroup."""
         while True:
             await asyncio.sleep(KEEPALIVE_S / 4)
             now = time.monotonic()
-            for socket in list(self.all_connections):
-                if isinstance(socket, Socket):
-                    socket.keep_alive(now)
-            if now - rechecked >= RECHECK_S:
-                rechecked = now
-                await self.rooms.recheck_all()
+            for socket in self.sockets:
+                socket.keep_alive(now)
+
+    async def watch_rights(self) -> None:
+        """R10: looks at everybody's rights again every minute, at once where a credential's time is over; endless.
+
+        Not where keep_alive is: a database that hangs must not keep us from saying that we live. One that is away ends
+        nobody's work; it is asked again.
+        """
+        rechecked = time.monotonic()
+        while True:
+            await asyncio.sleep(EXPIRY_S)
+            try:
+                for socket in self.sockets:
+                    for seat in socket.expired:
+                        await seat.recheck()
+                if time.monotonic() - rechecked >= RECHECK_S:
+                    rechecked = time.monotonic()
+                    await self.rooms.recheck_all()
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next round asks again
+                _log.warning("socket.rights_unknown", error=str(error), exc_info=not is_unavailable(error))
+
+    @property
+    def sockets(self) -> list["Socket"]:
+        """All that are open here."""
+        return [one for one in self.all_connections if isinstance(one, Socket)]
 
     async def drain(self) -> bool:
         """R11: no new sockets, what was handed in is committed, then everybody is sent away in batches, not at once.
@@ -120,8 +140,10 @@ class Hub:
         """
         self.draining = True
         self.rooms.closing = True
+        for socket in self.sockets:
+            socket.tell("drain")
         await self.journal.drained(FLUSH_S)  # while people write there is always more; what counts is the end
-        waiting = [socket for socket in self.all_connections if isinstance(socket, Socket)]
+        waiting = self.sockets
         _log.info("drain.flushed", sockets=len(waiting), trouble=self.journal.trouble)
         random.shuffle(waiting)
         pause = min(0.1, DRAIN_S / max(1, len(waiting) / DRAIN_BATCH))
@@ -515,6 +537,16 @@ class Socket(ServerConnection):
             self.write(messages.address(seat.name) + messages.closed(code.reason))
             return
         self.finish(code)
+
+    @property
+    def expired(self) -> list[Seat]:
+        """Seats whose credential's time is over."""
+        return [seat for seat in self._seats.values() if seat.expired]
+
+    def tell(self, event: str) -> None:
+        """Something happens to all of this socket's documents."""
+        for seat in self._seats.values():
+            seat.tell({"event": event, "diagram": str(seat.room.diagram_id)})
 
     def _leave_all(self) -> None:
         for seat in list(self._seats.values()):

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "merges": "which stale saves merge by themselves: random pairs of edits over FILES; is every merge what it should be?",
     "peers": "Colane beside Hocuspocus, @y/websocket-server and pycrdt-websocket; see README.md",
     "drain": "SIGTERM with 2,000 sockets and people writing, who come back as stock clients do: lost edits, time, exit code",
+    "revoke": "a right taken while its holder writes: until when edits are accepted",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
 

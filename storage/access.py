@@ -7,7 +7,7 @@ random and kept as SHA-256 only. The look-ups that run before a tenant is known 
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from typing import Literal
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage.database import Database, speak_for
+from storage.database import Connection, Database, speak_for
 
 SESSION_COOKIE = "colane_session"
 TOKEN_PREFIX = "clt_"  # noqa: S105 -- a prefix, not a secret
@@ -155,10 +155,34 @@ async def redeem_ticket(db: Database, secret: str) -> Identity | None:
     )
 
 
+_STANDS = {
+    "session": text("SELECT expires_at FROM colane.sessions WHERE id = :id AND expires_at > now()"),
+    "token": text("SELECT expires_at FROM colane.tokens WHERE id = :id AND (expires_at IS NULL OR expires_at > now())"),
+}
+
+
+async def still(db: Database, identity: Identity, diagram_id: UUID) -> tuple[Identity | None, Grant | None]:
+    """The same person a while later: None for the identity when its credential is gone or has expired.
+
+    A ticket was spent when it was redeemed: what it opened stands as long as the right does.
+    """
+    async with db.transaction(user=identity.user_id, read_only=True) as conn:
+        if identity.via != "ticket":
+            found = (await conn.execute(_STANDS[identity.via], {"id": identity.credential_id})).one_or_none()
+            if found is None:
+                return None, None
+            identity = replace(identity, expires_at=found.expires_at)
+        return identity, await _granted(conn, identity.user_id, diagram_id)
+
+
 async def grant_for(db: Database, user_id: UUID, diagram_id: UUID) -> Grant | None:
     """What this person may do on this diagram; None means that for them it does not exist."""
     async with db.transaction(user=user_id, read_only=True) as conn:
-        row = (await conn.execute(_GRANT, {"user": user_id, "diagram": diagram_id})).one_or_none()
+        return await _granted(conn, user_id, diagram_id)
+
+
+async def _granted(conn: Connection, user_id: UUID, diagram_id: UUID) -> Grant | None:
+    row = (await conn.execute(_GRANT, {"user": user_id, "diagram": diagram_id})).one_or_none()
     if row is None:
         return None
     return Grant(user_id, row.org_id, diagram_id, Role.of(row.role), row.deleted)

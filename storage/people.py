@@ -12,7 +12,7 @@ from uuid import UUID
 import uuid_utils.compat as uuids
 from sqlalchemy import text
 
-from storage import audit
+from storage import audit, notices
 from storage.access import Role, hash_secret, new_secret
 from storage.database import Connection, Database
 
@@ -118,7 +118,7 @@ async def open_session(db: Database, user_id: UUID, life: timedelta = SESSION_LI
 
 
 async def close_session(db: Database, secret: str) -> None:
-    """Sign out the session with this secret, if there is one."""
+    """Sign out the session with this secret, if there is one, and with it the sockets that it opened."""
     hashed = hash_secret(secret)
     async with db.transaction(read_only=True) as conn:
         found = await conn.execute(text("SELECT user_id FROM colane.find_session(:hash)"), {"hash": hashed})
@@ -126,6 +126,7 @@ async def close_session(db: Database, secret: str) -> None:
     if user_id is not None:
         async with db.transaction(user=user_id) as conn:
             await conn.execute(text("DELETE FROM colane.sessions WHERE secret_hash = :hash"), {"hash": hashed})
+            await notices.notify(conn, {"event": "access", "user": str(user_id)})
 
 
 async def make_signin_link(db: Database, user_id: UUID, life: timedelta) -> str:

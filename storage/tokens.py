@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from storage import notices
 from storage.access import TOKEN_PREFIX, hash_secret, new_secret
 from storage.database import Database
 
@@ -61,9 +62,10 @@ async def of(db: Database, user_id: UUID) -> list[Token]:
 
 
 async def revoke(db: Database, user_id: UUID, token_id: UUID) -> bool:
-    """Delete a token; False when there is none."""
+    """Delete a token, and tell the sockets that it opened; False when there is none."""
     async with db.transaction(user=user_id) as conn:
         done = await conn.execute(
             text("DELETE FROM colane.tokens WHERE id = :id AND user_id = :user"), {"id": token_id, "user": user_id}
         )
+        await notices.notify(conn, {"event": "access", "user": str(user_id)})
         return done.rowcount == 1

@@ -1,0 +1,178 @@
+"""R10 on real sockets: whatever is taken, a right, a token, a session, or its time, what it opened ends, and only that."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import httpx
+import pytest
+from pycrdt import Map
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from collab.wire import messages
+from tests.interop.clients import NodeClient, eventually
+from tests.interop.raw import Talk, give, guest, hocuspocus, yws
+from tests.interop.test_one_room import DIAGRAM
+from tests.serving import Served, served
+
+pytestmark = pytest.mark.timeout(150)
+LONG = bool(os.environ.get("COLANE_LONG_MINUTES"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("access") / "data") as running:
+        yield running
+
+
+def works(talk: Talk, key: str) -> bool:
+    """An edit of it is acknowledged."""
+    talk.edit(key, 1)
+    return talk.until(messages.SYNC if talk.name is None else messages.SYNC_STATUS).kind >= 0
+
+
+def test_R10_an_editor_who_is_made_a_viewer_writes_no_more_and_comes_back_to_read(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone = guest(server)
+    give(server, diagram, someone, "editor")
+    with yws(server, diagram, someone.token) as old, hocuspocus(server, diagram, someone.token) as new:
+        assert works(old, "a")
+        assert works(new, "b")
+        give(server, diagram, someone, "viewer")
+        told = new.until(messages.STATELESS)
+        assert b'"event":"role"' in told.rest
+        assert b'"role":"viewer"' in told.rest
+        assert (old.code, new.code) == (4403, 4403)
+    with hocuspocus(server, diagram, someone.token) as reader:
+        assert set(reader.doc.get("burst", type=Map)) == {"a", "b"}
+        reader.edit("c", "forbidden")
+        assert reader.code == 4403
+    give(server, diagram, someone, "editor")
+    with yws(server, diagram, someone.token) as again:
+        assert works(again, "d")
+
+
+def test_R10_a_viewer_who_is_made_an_editor_writes_at_once(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone = guest(server)
+    give(server, diagram, someone, "viewer")
+    with yws(server, diagram, someone.token) as talk:
+        give(server, diagram, someone, "editor")
+        talk.quiet(0.7)
+        assert works(talk, "a")
+
+
+def test_R10_a_revoked_token_ends_its_sockets_and_no_others(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    headers = {"Authorization": f"Bearer {server.token}"}
+    with httpx.Client(base_url=f"{server.url}/api/v1", headers=headers) as http:
+        made = http.post("/tokens", json={"name": "short"}).json()
+        with (
+            yws(server, diagram, made["token"]) as old,
+            hocuspocus(server, diagram, made["token"]) as new,
+            yws(server, diagram) as other,
+        ):
+            assert http.delete(f"/tokens/{made['id']}").status_code == 204
+            assert (old.code, new.code) == (4401, 4401)
+            assert works(other, "a")
+
+
+def test_R10_who_signs_out_leaves_what_the_cookie_opened(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone = guest(server)
+    give(server, diagram, someone, "editor")
+    headers = {"Cookie": someone.cookie, "Origin": server.url}
+    with (
+        connect(f"{server.ws}/{diagram}", additional_headers=headers) as one,
+        connect(server.ws, additional_headers=headers) as many,
+        yws(server, diagram, someone.token) as other,
+    ):
+        old, new = Talk(one).join(), Talk(many, diagram)
+        assert new.sign_in("").rest.startswith(b"\x02"), "by the cookie of the upgrade"
+        new.join()
+        assert works(old, "a")
+        httpx.post(f"{server.url}/api/v1/auth/logout", headers=headers).raise_for_status()
+        assert (old.code, new.code) == (4401, 4401)
+        assert works(other, "b")
+
+
+def test_R10_a_token_whose_time_is_over_ends_its_sockets(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    end = datetime.now(UTC) + timedelta(seconds=4)
+    with server.http() as http:
+        token = http.post("/tokens", json={"name": "brief", "expires_at": end.isoformat()}).json()["token"]
+    with yws(server, diagram, token) as old, hocuspocus(server, diagram, token) as new:
+        assert works(old, "a")
+        assert (old.code, new.code) == (4401, 4401)
+    assert datetime.now(UTC) >= end
+
+
+def test_R10_a_fresh_token_in_band_keeps_a_document_open(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    stranger = guest(server)
+    give(server, diagram, stranger, "editor")
+    with server.http() as http:
+        made = http.post("/tokens", json={"name": "old"}).json()
+        with hocuspocus(server, diagram, made["token"]) as talk:
+            assert talk.sign_in(stranger.token).rest.startswith(b"\x01"), "somebody else's"
+            assert talk.sign_in("nonsense").rest.startswith(b"\x01")
+            assert works(talk, "a"), "what was open stays open"
+            assert talk.sign_in(server.token).rest == b"\x02\x0aread-write"
+            http.delete(f"/tokens/{made['id']}").raise_for_status()
+            talk.quiet(0.7)
+            assert works(talk, "b"), "the old one is not what it stands on any more"
+
+
+@pytest.mark.node
+def test_the_stock_provider_hears_of_each_event(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone = guest(server)
+    give(server, diagram, someone, "editor")
+    with (
+        NodeClient("hocuspocus").connect(server, diagram) as owner,
+        NodeClient("hocuspocus") as client,
+        server.http() as http,
+    ):
+        client.ask("connect", "connecting", protocol="hocuspocus", url=server.ws, name=diagram, token=someone.token)
+        client.wait_for("synced")
+        client.ask("set", "done", key="Task_1", register="@name", value="two")
+        eventually("it is saved", lambda: client.ask("unsynced", "value")["value"] == 0)
+        http.post(f"/diagrams/{diagram}/versions", json={"name": "now"}).raise_for_status()
+        version = client.wait_for("stateless")["payload"]
+        assert (version["event"], version["diagram"]) == ("version", diagram)
+        give(server, diagram, someone, "viewer")
+        role = client.wait_for("stateless")["payload"]
+        assert role == {"event": "role", "diagram": diagram, "role": "viewer"}
+        owner.wait_for("stateless")
+        http.delete(f"/diagrams/{diagram}").raise_for_status()
+        assert owner.wait_for("stateless")["payload"] == {"event": "deleted", "diagram": diagram}
+    last = server.create(DIAGRAM)
+    with NodeClient("hocuspocus").connect(server, last) as client:
+        server.stop()
+        assert client.wait_for("stateless")["payload"] == {"event": "drain", "diagram": last}
+        client.wait_for("closed", code=4500)
+        server.start()
+        client.wait_for("synced", 30)
+
+
+@pytest.mark.skipif(not LONG, reason="takes a minute: only with ./run test --long")
+def test_R10_what_no_event_told_is_found_within_a_minute(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone = guest(server)
+    give(server, diagram, someone, "editor")
+    with yws(server, diagram, someone.token) as talk:
+
+        async def remove() -> None:
+            conn = await asyncpg.connect(server.database("postgres"))
+            await conn.execute("DELETE FROM colane.diagram_members")
+            await conn.close()
+
+        asyncio.run(remove())
+        for _ in range(7):  # a client that is being listened to
+            with contextlib.suppress(TimeoutError, ConnectionClosed):
+                talk.next(10)
+        assert talk.code == 4403
