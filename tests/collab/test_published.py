@@ -21,12 +21,13 @@ from collab.rooms import Rooms, RoomUnavailableError
 from collab.session import Person
 from collab.session import Protocol as Dialect
 from collab.wire import messages
+from collab.wire.close import Close
 from collab.workshop import Workshop
 from storage.database import Database
 from storage.notices import Notices
 from storage.settings import Settings
 from storage.updates import UpdateLog
-from tests.collab.test_relay import Seat
+from tests.collab.test_relay import Seat, until
 from tests.collab.test_room import ANN, BOB, HOC, YWS, Bench
 from tests.conftest import Urls
 from tests.people import Owner, diagram_of, somebody
@@ -173,3 +174,46 @@ async def test_y_websocket_who_waits_too_long_is_told_to_come_later(monkeypatch:
 async def _stay(hub: socket.Hub) -> None:
     async with hub.turn():
         await asyncio.Event().wait()
+
+
+async def test_yhub_a_database_that_is_away_ends_the_process_that_looks_at_rights(
+    db: Database, log: UpdateLog, urls: Urls, shop: Workshop, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Theirs gives up after a thousand failures of its store. Here whoever is in goes on, and is asked about again."""
+    monkeypatch.setattr(socket, "EXPIRY_S", 0.01)
+    monkeypatch.setattr(socket, "RECHECK_S", 0.0)
+    diagram = await diagram_of(db, shop, owner)
+
+    class Away(Seat):
+        async def recheck(self) -> None:
+            """As a real one does whose database is gone: asks it, in vain."""
+            tried.append(1)
+            async with Database.open("postgresql://colane_app@/colane?host=/nowhere") as gone, gone.transaction():
+                pass
+
+    tried: list[int] = []
+    async with rooms_of(urls, log) as rooms:
+        room = await rooms.enter(owner.grant(diagram))
+        seat = Away()
+        room.join(Person(owner.user_id, "Ann", "#112233"), Dialect.YWS, seat, writes=True)
+        hub = socket.Hub(Settings(), cast("Door", None), rooms, cast("Journal", None))
+        watching = asyncio.create_task(hub.watch_rights())
+        await until(lambda: len(tried) >= 3 or watching.done())
+        assert not watching.done()
+        assert seat.closed is None
+        watching.cancel()
+
+
+async def test_R13_who_is_in_a_document_that_begins_a_new_epoch_is_told_so(
+    db: Database, log: UpdateLog, urls: Urls, shop: Workshop, owner: Owner
+) -> None:
+    diagram = await diagram_of(db, shop, owner)
+    async with rooms_of(urls, log) as rooms:
+        room = await rooms.enter(owner.grant(diagram))
+        seat = Seat()
+        room.join(Person(owner.user_id, "Ann", "#112233"), Dialect.HOCUSPOCUS, seat, writes=True)
+        async with Database.open(urls.worker) as hand, hand.transaction(org=owner.org_id) as conn:
+            await conn.execute(text("UPDATE colane.diagram_heads SET epoch = epoch + 1"))
+        await rooms.catch_up(room)
+        assert seat.closed is Close.EPOCH
+        assert seat.told == [{"event": "epoch", "diagram": str(diagram)}]

@@ -54,6 +54,7 @@ class Seat:
     def __init__(self) -> None:
         self.closed: Close | None = None
         self.sent: list[bytes] = []
+        self.told: list[Event] = []
 
     def send(self, payload: bytes, *, droppable: bool) -> None:  # noqa: ARG002 -- the shape of a seat
         self.sent.append(payload)
@@ -65,7 +66,7 @@ class Seat:
         self.closed = code
 
     def tell(self, event: Event) -> None:
-        pass
+        self.told.append(event)
 
     async def recheck(self) -> None:
         pass
