@@ -7,75 +7,33 @@ that REST gives must say the same. Every lost connection, missing answer and dif
 
 import random
 import time
-from urllib.parse import urlsplit
 
 import gevent
-from locust import User, between, events, task
+from locust import between, events, task
 from locust.env import Environment
 
-from load.scenarios.diagrams import live_text, shared_diagrams
+from load.scenarios.diagrams import live_text
+from load.scenarios.person import Person, address, report
 from load.scenarios.room import Lost, Seat
 
 SAVED_TIMEOUT_S = 10.0
 AGREE_TIMEOUT_S = 10.0
-BEFORE_COMING_BACK_S = 1.0
 
 _rooms: dict[str, list[Seat]] = {}
 
 
-def _address(host: str, diagram: str) -> str:
-    return f"ws://{urlsplit(host).netloc}/collab/{diagram}"
-
-
-def _report(environment: Environment, name: str, began: float, error: Exception | None) -> None:
-    environment.events.request.fire(
-        request_type="WS",
-        name=name,
-        response_time=(time.perf_counter() - began) * 1000,
-        response_length=0,
-        exception=error,
-        context={},
-    )
-
-
-class CoEditor(User):
+class CoEditor(Person):
     """Edits a shared diagram: mostly renames and moves, now and then a new task, a cursor all the time."""
 
     wait_time = between(0.2, 1.0)
     weight = 2
 
-    def on_start(self) -> None:
-        options = self.environment.parsed_options
-        assert options is not None
-        self.token = options.token
-        self.diagram = random.choice(shared_diagrams(self.host or "", options.token, options.diagrams))
-        self.seat: Seat | None = None
-        self._join()
-
-    def _join(self) -> None:
-        began = time.perf_counter()
-        try:
-            self.seat = Seat(_address(self.host or "", self.diagram), self.token)
-        except Lost as lost:
-            _report(self.environment, "join", began, lost)
-            return
-        _rooms.setdefault(self.diagram, []).append(self.seat)
-        _report(self.environment, "join", began, None)
-
-    def _here(self) -> Seat | None:
-        """The seat; somebody who lost it comes back first."""
-        if self.seat is None or self.seat.lost:
-            if self.seat is not None:
-                _rooms[self.diagram].remove(self.seat)
-                _report(self.environment, "stay connected", time.perf_counter(), Lost(self.seat.lost))
-                self.seat = None
-            gevent.sleep(BEFORE_COMING_BACK_S)
-            self._join()
-        return self.seat
+    def joined(self, seat: Seat) -> None:
+        _rooms.setdefault(self.diagram, []).append(seat)
 
     @task(10)
     def edit(self) -> None:
-        seat = self._here()
+        seat = self.here()
         if seat is None:
             return
         began = time.perf_counter()
@@ -84,13 +42,13 @@ class CoEditor(User):
             seat.write(update)
             seat.wait_until_saved(SAVED_TIMEOUT_S)
         except (Lost, TimeoutError) as error:
-            _report(self.environment, f"{kind} to saved", began, error)
+            report(self.environment, f"{kind} to saved", began, error)
         else:
-            _report(self.environment, f"{kind} to saved", began, None)
+            report(self.environment, f"{kind} to saved", began)
 
     @task(10)
     def point(self) -> None:
-        seat = self._here()
+        seat = self.here()
         if seat is None:
             return
         try:
@@ -112,17 +70,17 @@ def all_agree(environment: Environment, **_: object) -> None:
             _agree(host, options.token, diagram, seats)
         except Exception as failed:  # noqa: BLE001 -- whatever it is, it counts as a failure
             error = failed
-        _report(environment, "all agree", began, error)
+        report(environment, "all agree", began, error)
         for seat in seats:
             seat.leave()
     _rooms.clear()
 
 
 def _agree(host: str, token: str, diagram: str, seats: list[Seat]) -> None:
-    there = [seat for seat in seats if not seat.lost]
+    there = [seat for seat in seats if not seat.lost]  # who lost it was counted then
     for seat in there:
         seat.wait_until_saved(AGREE_TIMEOUT_S)
-    newcomer = Seat(_address(host, diagram), token)
+    newcomer = Seat(address(host, diagram), token)
     truth = newcomer.nodes.to_py() or {}
     newcomer.leave()
     deadline = time.monotonic() + AGREE_TIMEOUT_S

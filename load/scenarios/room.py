@@ -5,8 +5,10 @@ in `lost`, in words, for whoever counts failures.
 """
 
 import random
+import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -36,13 +38,14 @@ class Lost(Exception):  # noqa: N818 -- it is counted, not handled
 
 
 class Seat:
-    """One joined room. Raises Lost when it cannot be joined in time."""
+    """One joined room; `before`: the place that was lost, with the document in it. Raises Lost when it takes too long."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self.doc: Doc[Any] = Doc()
+    def __init__(self, url: str, token: str, before: "Seat | None" = None) -> None:
+        self.doc: Doc[Any] = Doc() if before is None else before.doc
+        self.on_presence: Callable[[bytes], None] = lambda _message: None
         self.nodes: Map[Any] = self.doc.get("n", type=Map)
         self.pen = Pen(self.doc, SMALL, random.Random())
-        self.confirmed: Doc[Any] = Doc()
+        self.confirmed: Doc[Any] = Doc() if before is None else before.confirmed
         self.lost = ""
         self._joined = gevent.event.Event()
         self._news = gevent.event.Event()
@@ -70,6 +73,8 @@ class Seat:
         self._news.set()
 
     def _receive(self, message: bytes) -> None:
+        if message[0] == YMessageType.AWARENESS:
+            self.on_presence(message)
         if message[0] != YMessageType.SYNC:
             return
         if message[1] != YSyncMessageType.SYNC_STEP1:
@@ -87,7 +92,7 @@ class Seat:
 
     def point(self, x: float, y: float) -> None:
         """Moves the cursor that others see."""
-        self.awareness.set_local_state({"cursor": {"x": x, "y": y}})
+        self.awareness.set_local_state({"cursor": {"x": x, "y": y}, "at": time.perf_counter()})
         self._send(create_awareness_message(self.awareness.encode_awareness_update([self.doc.client_id])))
 
     def _send(self, message: bytes) -> None:
@@ -115,6 +120,16 @@ class Seat:
                 raise TimeoutError("no acknowledgement in time")
             self._news.clear()
             self._news.wait(1)
+
+    def break_off(self) -> None:
+        """The connection is gone, without a word to the server."""
+        self.lost = self.lost or "broken off on purpose"
+        self._reader.kill()
+        raw = self.socket.sock
+        if raw is None:
+            return
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
 
     def leave(self) -> None:
         """Goes."""
