@@ -33,6 +33,7 @@ GAPS_LIMIT: Final = 50
 DOUBT_S: Final = 1.0  # so long a viewer may have something that the document does not
 GAPS_PAUSE_S: Final = (1.0, 30.0)  # between two attempts to fill them with what others have written meanwhile
 MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their number
+LARGE_STATE: Final = 1024 * 1024
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
 
 
@@ -161,6 +162,7 @@ class Room:
         self._news = 0  # what came in since the last tick
         self._ear = _Ear()
         self._state_cache: bytes | None = None
+        self._state_message: tuple[bytes, bytes] | None = None
         self._clocks: dict[int, int] = {}
         self._doc: Doc[Any]
         self._rebuild()
@@ -244,7 +246,7 @@ class Room:
         first, session.synced = not session.synced, True
         if session.protocol is Protocol.YWS and state != b"\x00":
             session.claims = self._claims(structs.clocks(state))
-        effects: Effects = [Send((session,), messages.step_2(update))]
+        effects: Effects = [Send((session,), self._message_with(update))]
         if session.protocol is Protocol.HOCUSPOCUS:
             session.answering = True
         if session.protocol is Protocol.HOCUSPOCUS or (self._retired and first):
@@ -284,6 +286,19 @@ class Room:
                 cached = self._state_cache = self._base[0] if loaded else self._doc.get_update()
             return cached
         return _decoded(lambda: self._doc.get_update(state))
+
+    def _message_with(self, update: bytes) -> bytes:
+        """Step 2. That of the whole state is made once: however many read it slowly, its bytes are there once."""
+        if update is not self._state_cache or len(update) < LARGE_STATE:
+            return messages.step_2(update)
+        if self._state_message is None or self._state_message[0] is not update:
+            self._state_message = (update, messages.step_2(update))
+        return self._state_message[1]
+
+    @property
+    def large(self) -> bool:
+        """Is the state of a size that is better given to few at a time?"""
+        return self._size >= LARGE_STATE
 
     def _step_2(self, session: Session, update: bytes, now: float) -> Effects:
         on_our_account = session.asked > 0

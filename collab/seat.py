@@ -29,8 +29,8 @@ class Pipe(Protocol):
     def buffered(self) -> int:
         """Bytes that wait for the reader."""
 
-    def write(self, payload: bytes) -> None:
-        """One frame, at once."""
+    def write(self, payload: bytes, address: bytes = b"") -> None:
+        """One frame, at once: the payload behind its address."""
 
     def watch(self, seat: "Seat") -> None:
         """Say `drained` to this seat when the reader has caught up."""
@@ -75,7 +75,7 @@ class Seat:
             self.room.core.lag(self.session)
             self.socket.watch(self)
             return
-        self.socket.write(self._address + payload)
+        self.socket.write(payload, self._address)
 
     def acknowledge(self, count: int) -> None:
         """One SyncStatus for each update; while the reader is slow they are counted and sent later."""
@@ -83,7 +83,7 @@ class Seat:
             self._owed += count
             return
         for _ in range(count):
-            self.socket.write(self._address + messages.SAVED)
+            self.socket.write(messages.SAVED, self._address)
 
     def drained(self) -> None:
         """The reader has caught up: one difference, and what it is owed."""
@@ -100,7 +100,12 @@ class Seat:
     def tell(self, event: Event) -> None:
         """Hocuspocus clients hear events; y-websocket has no message for them."""
         if self.name is not None:
-            self.socket.write(self._address + messages.stateless(event))
+            self.socket.write(messages.stateless(event), self._address)
+
+    @property
+    def expects_much(self) -> bool:
+        """It has not been given the document yet, and that is a large one."""
+        return not self.session.synced and self.room.core.large
 
     @property
     def expired(self) -> bool:

@@ -5,12 +5,12 @@ missed, and gets one difference when it has drained (R5). Reading pauses where a
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
 from uuid import UUID
@@ -42,6 +42,9 @@ BEFORE_AUTH: Final = 64 * 1024
 AFTER_AUTH: Final = 16 * 1024 * 1024
 AUTH_TIMEOUT_S: Final = 10.0
 DRAINED: Final = 64 * 1024
+IN_PIECES: Final = 64 * 1024
+STATES: Final = 8  # large documents on their way to new readers; others wait for theirs
+STATE_S: Final = 5.0  # and no longer than this for one of these readers
 SLOW_TIMEOUT_S: Final = 120.0
 KEEPALIVE_S: Final = 20.0
 RECHECK_S: Final = 60.0
@@ -70,12 +73,13 @@ class Hub:
         self.draining = False
         self.per_user: dict[UUID, int] = {}
         self._entering = asyncio.Semaphore(ENTERING)
+        self.states = asyncio.Semaphore(STATES)
 
     def is_serving(self) -> bool:
         """ServerConnection refuses the handshake otherwise."""
         return not self.draining
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Whoever comes in waits for their turn: after a restart everybody comes at once, and again when refused.
 
@@ -232,6 +236,8 @@ class Socket(ServerConnection):
             return False
         try:
             if self._entry is None and messages.is_token(payload):
+                return False
+            if any(seat.expects_much for seat in self._seats.values()):
                 return False
             handle(payload)
         except WireError:
@@ -428,14 +434,30 @@ class Socket(ServerConnection):
 
     # -- y-websocket: one document -----------------------------------------------------------------------------------
 
-    def _one_document(self, data: bytes) -> None:
+    def _one_document(self, data: bytes) -> Any:
         seat = self._seats.get("")
-        if seat is None:
-            return
-        for message in messages.decode_frame(data):
+        return None if seat is None else self._say(seat, messages.decode_frame(data))
+
+    def _say(self, seat: Seat, said: Sequence[messages.Message]) -> Any:
+        """Gives a client's messages to its room. Something to wait for, where one asks for a large document."""
+        for at, message in enumerate(said):
             if seat.session.gone:
-                return
+                return None
+            if isinstance(message, messages.Step1) and seat.expects_much:
+                return self._in_turn(seat, said[at:])
             seat.room.receive(seat.session, message)
+        return None
+
+    async def _in_turn(self, seat: Seat, said: Sequence[messages.Message]) -> None:
+        """Few at a time are given a large document, and read it, before the next are."""
+        async with self.hub.states:
+            for message in said:
+                if seat.session.gone or self.state is not OPEN:
+                    return
+                seat.room.receive(seat.session, message)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STATE_S):
+                    await self.drain()
 
     # -- Hocuspocus: several documents ---------------------------------------------------------------------------------
 
@@ -453,8 +475,7 @@ class Socket(ServerConnection):
         if isinstance(message, messages.Leave):
             self._unsit(seat)
             return None
-        seat.room.receive(seat.session, message)
-        return None
+        return self._say(seat, [message])
 
     async def _authenticate(self, name: str, token: str) -> None:
         diagram = name.partition("\0")[0]
@@ -560,11 +581,14 @@ class Socket(ServerConnection):
         """Bytes that wait for the reader; none, as long as there are so few that the transport does not mention them."""
         return self.transport.get_write_buffer_size() if self.paused else 0
 
-    def write(self, payload: bytes) -> None:
-        """One binary frame, at once; the transport keeps what the reader does not take."""
+    def write(self, payload: bytes, address: bytes = b"") -> None:
+        """One binary frame, at once; the transport keeps what the reader does not take, of large ones no copy each."""
         if self.protocol.state is OPEN and not self.transport.is_closing():
             self._spoke = True
-            self.transport.write(frames.framed(payload))
+            if len(payload) >= IN_PIECES:
+                self.transport.writelines((frames.head(len(address) + len(payload)), address, payload))
+            else:
+                self.transport.write(frames.framed(address + payload if address else payload))
 
     def watch(self, seat: Seat) -> None:
         """This seat waits for the buffer to drain."""

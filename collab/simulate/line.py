@@ -92,8 +92,9 @@ class Line:
         """Bytes that wait, as a seat counts them."""
         return QUEUE_LIMIT + 1 if self._waiting > SMALL else self._waiting
 
-    def write(self, payload: bytes) -> None:
+    def write(self, payload: bytes, address: bytes = b"") -> None:
         """One frame to the client."""
+        payload = address + payload
         if not self.attended:
             return
         self._down.append(payload)

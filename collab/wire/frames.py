@@ -20,15 +20,17 @@ class Framing:
     def __call__(self, payload: bytes) -> bytes:
         """The bytes of a binary message as a server sends it."""
         if payload is not self._payload:
-            size = len(payload)
-            if size < 126:
-                head = bytes((_BINARY, size))
-            elif size < 65_536:
-                head = bytes((_BINARY, 126)) + size.to_bytes(2)
-            else:
-                head = bytes((_BINARY, 127)) + size.to_bytes(8)
-            self._payload, self._framed = payload, head + payload
+            self._payload, self._framed = payload, head(len(payload)) + payload
         return self._framed
+
+
+def head(size: int) -> bytes:
+    """What stands before a binary message of so many bytes."""
+    if size < 126:
+        return bytes((_BINARY, size))
+    if size < 65_536:
+        return bytes((_BINARY, 126)) + size.to_bytes(2)
+    return bytes((_BINARY, 127)) + size.to_bytes(8)
 
 
 framed: Final = Framing()

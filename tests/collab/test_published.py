@@ -16,7 +16,7 @@ from collab import rooms as living
 from collab import socket
 from collab.door import Door
 from collab.journal import Journal
-from collab.room import Append
+from collab.room import Append, Send
 from collab.rooms import Rooms, RoomUnavailableError
 from collab.session import Person
 from collab.session import Protocol as Dialect
@@ -74,6 +74,24 @@ def test_y_redis_presence_is_written_to_the_store() -> None:
         said = messages.Awareness((messages.Entry(7, clock, {"x": clock}),))
         assert not [one for one in bench.room.receive(ann.session, said, clock) if isinstance(one, Append)]
     assert bench.pending == []
+
+
+def test_yhub_every_joiner_of_a_large_document_costs_its_whole_state_again() -> None:
+    """One message for all who join meanwhile: the very same bytes, until somebody writes."""
+    large: Doc[Any] = Doc()
+    large.get("n", type=Map)["k"] = "x" * 2_000_000
+    bench = Bench([large.get_update()])
+    assert bench.room.large
+    sent = []
+    for _ in range(3):
+        session, _greeting = bench.room.join(ANN, YWS, writes=True)
+        effects = bench.room.receive(session, messages.Step1(b"\x00"), 0.0)
+        sent += [one.payload for one in effects if isinstance(one, Send) and len(one.payload) > 2_000_000]
+    assert len(sent) == 3
+    assert sent[0] is sent[1] is sent[2]
+    bob = bench.join(BOB, YWS, 102)
+    bench.say(bob, bob.edit("other", 1))
+    assert bench.join(ANN, YWS, 103).map["other"] == 1
 
 
 @asynccontextmanager

@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import httpx
+import psutil
 import pytest
 from pycrdt import Doc, Map
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from collab.socket import STATES
 from collab.wire import lib0, messages
 from collab.wire.lib0 import Reader
+from load.peers.frames import Door, YWebsocket, frame
 from tests.interop.clients import NodeClient, eventually
 from tests.interop.raw import Talk, give, guest, hocuspocus, yws
 from tests.interop.test_one_room import DIAGRAM
@@ -336,3 +339,35 @@ def test_y_crdt_client_ids_of_53_bits(server: Served) -> None:
         assert large in bob.until(messages.AWARENESS).states
     with yws(server, diagram) as fresh:
         assert fresh.doc.get("burst", type=Map)["k"] == "large"
+
+
+@pytest.mark.skipif(not LONG, reason="takes 15 s: only with ./run test --long")
+def test_yhub_every_joiner_of_a_large_document_costs_its_whole_state_again(server: Served) -> None:
+    """Theirs is computed and kept for each; here it is there once, and given to few readers at a time.
+
+    Readers that take nothing hold others up for a moment only.
+    """
+    diagram = server.create(DIAGRAM)
+    with yws(server, diagram) as writer:
+        for number in range(10):
+            writer.edit(f"k{number}", os.urandom(500_000).hex())
+            writer.until(messages.SYNC, messages.UPDATE)
+    assert server.process is not None
+    process = psutil.Process(server.process.pid)
+    door = Door(server.port, f"/collab/{diagram}", YWebsocket(), f"Authorization: Bearer {server.token}\r\n")
+    with ExitStack() as stack:
+        first = stack.enter_context(yws(server, diagram))  # what one reader costs is not counted
+        before = process.memory_full_info().uss
+        for _ in range(STATES + 4):
+            stalled = stack.enter_context(tcp.socket())
+            stalled.setsockopt(tcp.SOL_SOCKET, tcp.SO_RCVBUF, 32_768)
+            stalled.connect(("127.0.0.1", server.port))
+            stalled.sendall(door.request())
+            while b"\r\n\r\n" not in stalled.recv(1 << 12):
+                pass
+            stalled.sendall(frame(messages.step_1(b"\x00")))
+        with yws(server, diagram) as late, hocuspocus(server, diagram) as too:
+            for talk in (late, too):
+                assert talk.doc.get_state() == first.doc.get_state()
+        grown = process.memory_full_info().uss - before
+        assert grown < 4 * 10_000_000, f"{grown} bytes for {STATES + 4} readers of 10 MB that read nothing"
