@@ -202,9 +202,9 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
     from api.resources import Resources  # noqa: PLC0415
     from collab import checkpoint  # noqa: PLC0415
     from collab.door import Door  # noqa: PLC0415
+    from collab.hub import Hub  # noqa: PLC0415
     from collab.journal import Journal  # noqa: PLC0415
     from collab.rooms import Rooms  # noqa: PLC0415
-    from collab.socket import Hub  # noqa: PLC0415
     from collab.workshop import Workshop  # noqa: PLC0415
     from storage.database import Database  # noqa: PLC0415
     from storage.notices import Notices  # noqa: PLC0415

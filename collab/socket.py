@@ -6,11 +6,10 @@ missed, and gets one difference when it has drained (R5). Reading pauses where a
 
 import asyncio
 import contextlib
-import logging
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
 from uuid import UUID
@@ -25,10 +24,10 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from collab import metrics
-from collab.door import Door, Request, may_write, person_of
-from collab.journal import Journal
+from collab.door import Request, may_write, person_of
+from collab.hub import KEEPALIVE_S, Hub
 from collab.request_id import HEADER, request_id
-from collab.rooms import LiveRoom, Rooms, RoomUnavailableError
+from collab.rooms import LiveRoom, RoomUnavailableError
 from collab.seat import Seat
 from collab.session import Protocol as Dialect
 from collab.wire import frames, messages
@@ -36,134 +35,19 @@ from collab.wire.close import Close
 from collab.wire.lib0 import Reader, WireError
 from storage.access import Grant, Identity
 from storage.failures import is_unavailable
-from storage.settings import Settings
 
 BEFORE_AUTH: Final = 64 * 1024
 AFTER_AUTH: Final = 16 * 1024 * 1024
 AUTH_TIMEOUT_S: Final = 10.0
 DRAINED: Final = 64 * 1024
 IN_PIECES: Final = 64 * 1024
-STATES: Final = 8  # large documents on their way to new readers; others wait for theirs
 STATE_S: Final = 5.0  # and no longer than this for one of these readers
 SLOW_TIMEOUT_S: Final = 120.0
-KEEPALIVE_S: Final = 20.0
-RECHECK_S: Final = 60.0
-EXPIRY_S: Final = 1.0
 JOURNAL_PATIENCE_S: Final = 30.0
-DRAIN_BATCH: Final = 50
-DRAIN_S: Final = 4.0  # for all batches together
-FLUSH_S: Final = 2.5  # for the journal, before and after
-GOODBYE_S: Final = 1.0  # for clients to answer the close
 DOCUMENTS_A_SOCKET: Final = 32
-ENTERING: Final = 16  # so many come in at once; fewer than the database has connections for
-ENTER_PATIENCE_S: Final = 20.0
 RETRY_AFTER_S: Final = (1, 5)
 _ONE: Final = re.compile(r"/collab/([^/]{1,200})/?")
 _log = structlog.get_logger()
-
-
-class Hub:
-    """What ServerConnection asks of its server, and every socket of this process."""
-
-    def __init__(self, settings: Settings, door: Door, rooms: Rooms, journal: Journal) -> None:
-        self.settings, self.door, self.rooms, self.journal = settings, door, rooms, journal
-        self.handler_tasks: set[asyncio.Task[None]] = set()
-        self.all_connections: set[ServerConnection] = set()
-        self.logger = logging.getLogger("websockets.server")
-        self.draining = False
-        self.per_user: dict[UUID, int] = {}
-        self._entering = asyncio.Semaphore(ENTERING)
-        self.states = asyncio.Semaphore(STATES)
-
-    def is_serving(self) -> bool:
-        """ServerConnection refuses the handshake otherwise."""
-        return not self.draining
-
-    @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Whoever comes in waits for their turn: after a restart everybody comes at once, and again when refused.
-
-        Raises TimeoutError when it takes too long.
-        """
-        async with asyncio.timeout(ENTER_PATIENCE_S):
-            await self._entering.acquire()
-        try:
-            yield
-        finally:
-            self._entering.release()
-
-    async def handler(self, connection: ServerConnection) -> None:
-        """The life of one socket; started by the library when the TCP connection is made."""
-        task = asyncio.current_task()
-        try:
-            assert isinstance(connection, Socket)
-            await connection.live()
-        except Exception:  # noqa: BLE001 -- the outermost frame of a connection
-            _log.exception("socket.failed")
-            connection.transport.abort()
-        finally:
-            if task is not None:
-                self.handler_tasks.discard(task)
-
-    async def keep_alive(self) -> None:
-        """Sends every quiet socket something in time; endless, in the root's TaskGroup."""
-        while True:
-            await asyncio.sleep(KEEPALIVE_S / 4)
-            now = time.monotonic()
-            for socket in self.sockets:
-                socket.keep_alive(now)
-
-    async def watch_rights(self) -> None:
-        """R10: looks at everybody's rights again every minute, at once where a credential's time is over; endless.
-
-        Not where keep_alive is: a database that hangs must not keep us from saying that we live. One that is away ends
-        nobody's work; it is asked again.
-        """
-        rechecked = time.monotonic()
-        while True:
-            await asyncio.sleep(EXPIRY_S)
-            try:
-                for socket in self.sockets:
-                    for seat in socket.expired:
-                        await seat.recheck()
-                if time.monotonic() - rechecked >= RECHECK_S:
-                    rechecked = time.monotonic()
-                    await self.rooms.recheck_all()
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the next round asks again
-                _log.warning("socket.rights_unknown", error=str(error), exc_info=not is_unavailable(error))
-
-    @property
-    def sockets(self) -> list["Socket"]:
-        """All that are open here."""
-        return [one for one in self.all_connections if isinstance(one, Socket)]
-
-    async def drain(self) -> bool:
-        """R11: no new sockets, what was handed in is committed, then everybody is sent away in batches, not at once.
-
-        False when something that was handed in could not be committed. Takes no longer than the times above together.
-        """
-        self.draining = True
-        self.rooms.closing = True
-        for socket in self.sockets:
-            socket.tell("drain")
-        await self.journal.drained(FLUSH_S)  # while people write there is always more; what counts is the end
-        waiting = self.sockets
-        _log.info("drain.flushed", sockets=len(waiting), trouble=self.journal.trouble)
-        random.shuffle(waiting)
-        pause = min(0.1, DRAIN_S / max(1, len(waiting) / DRAIN_BATCH))
-        due = time.monotonic()
-        for at in range(0, len(waiting), DRAIN_BATCH):
-            for socket in waiting[at : at + DRAIN_BATCH]:
-                socket.finish(Close.DRAINING)
-            due += pause
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-        if self.handler_tasks:
-            await asyncio.wait(self.handler_tasks, timeout=GOODBYE_S)
-        for connection in list(self.all_connections):
-            connection.transport.abort()
-        clean = await self.journal.drained(FLUSH_S)
-        _log.info("drain.ended", clean=clean)
-        return clean
 
 
 def connection_class(hub: Hub) -> Callable[..., "Socket"]:
@@ -197,6 +81,7 @@ class Socket(ServerConnection):
         self._handle: Callable[[bytes], Any] | None = (
             None  # what becomes of a message, while nothing else is being done
         )
+        self._expecting = False  # a large document, which may have to be waited for
         self._spoke = True  # since keep_alive looked last, which was then
         self._wrote = time.monotonic()
         self._allowance = 0.0
@@ -237,7 +122,7 @@ class Socket(ServerConnection):
         try:
             if self._entry is None and messages.is_token(payload):
                 return False
-            if any(seat.expects_much for seat in self._seats.values()):
+            if self._expecting:
                 return False
             handle(payload)
         except WireError:
@@ -443,7 +328,7 @@ class Socket(ServerConnection):
         for at, message in enumerate(said):
             if seat.session.gone:
                 return None
-            if isinstance(message, messages.Step1) and seat.expects_much:
+            if self._expecting and isinstance(message, messages.Step1) and seat.expects_much:
                 return self._in_turn(seat, said[at:])
             seat.room.receive(seat.session, message)
         return None
@@ -458,6 +343,7 @@ class Socket(ServerConnection):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STATE_S):
                     await self.drain()
+        self._expecting = any(seat.expects_much for seat in self._seats.values())
 
     # -- Hocuspocus: several documents ---------------------------------------------------------------------------------
 
@@ -542,6 +428,7 @@ class Socket(ServerConnection):
         _log.info("socket.joined", diagram=str(room.diagram_id), org=str(room.org_id), writes=writes)
         dialect = Dialect.YWS if name is None else Dialect.HOCUSPOCUS
         seat.session = room.join(person_of(identity), dialect, seat, writes=writes)
+        self._expecting |= seat.expects_much
 
     def _unsit(self, seat: Seat) -> None:
         self._slow.discard(seat)

@@ -12,8 +12,8 @@ import pytest
 from pycrdt import Doc, Map
 from sqlalchemy import text
 
+from collab import hub as sockets
 from collab import rooms as living
-from collab import socket
 from collab.door import Door
 from collab.journal import Journal
 from collab.room import Append, Send
@@ -156,7 +156,7 @@ async def test_hocuspocus_a_room_is_unloaded_while_somebody_comes_in(
 
 async def test_y_websocket_everybody_comes_back_at_once_after_a_restart() -> None:
     """Stock clients have no jitter. So many are asked about at a time; the others wait in their order, not in vain."""
-    hub = socket.Hub(Settings(), cast("Door", None), cast("Rooms", None), cast("Journal", None))
+    hub = sockets.Hub(Settings(), cast("Door", None), cast("Rooms", None), cast("Journal", None))
     inside = most = 0
     order: list[int] = []
 
@@ -170,14 +170,14 @@ async def test_y_websocket_everybody_comes_back_at_once_after_a_restart() -> Non
             inside -= 1
 
     await asyncio.gather(*(come(number) for number in range(500)))
-    assert most == socket.ENTERING
+    assert most == sockets.ENTERING
     assert order == list(range(500))
 
 
 async def test_y_websocket_who_waits_too_long_is_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "ENTER_PATIENCE_S", 0.05)
-    hub = socket.Hub(Settings(), cast("Door", None), cast("Rooms", None), cast("Journal", None))
-    stuck = [asyncio.create_task(_stay(hub)) for _ in range(socket.ENTERING)]
+    monkeypatch.setattr(sockets, "ENTER_PATIENCE_S", 0.05)
+    hub = sockets.Hub(Settings(), cast("Door", None), cast("Rooms", None), cast("Journal", None))
+    stuck = [asyncio.create_task(_stay(hub)) for _ in range(sockets.ENTERING)]
     await asyncio.sleep(0)
     with pytest.raises(TimeoutError):
         async with hub.turn():
@@ -189,7 +189,7 @@ async def test_y_websocket_who_waits_too_long_is_told_to_come_later(monkeypatch:
         pass
 
 
-async def _stay(hub: socket.Hub) -> None:
+async def _stay(hub: sockets.Hub) -> None:
     async with hub.turn():
         await asyncio.Event().wait()
 
@@ -198,8 +198,8 @@ async def test_yhub_a_database_that_is_away_ends_the_process_that_looks_at_right
     db: Database, log: UpdateLog, urls: Urls, shop: Workshop, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Theirs gives up after a thousand failures of its store. Here whoever is in goes on, and is asked about again."""
-    monkeypatch.setattr(socket, "EXPIRY_S", 0.01)
-    monkeypatch.setattr(socket, "RECHECK_S", 0.0)
+    monkeypatch.setattr(sockets, "EXPIRY_S", 0.01)
+    monkeypatch.setattr(sockets, "RECHECK_S", 0.0)
     diagram = await diagram_of(db, shop, owner)
 
     class Away(Seat):
@@ -214,7 +214,7 @@ async def test_yhub_a_database_that_is_away_ends_the_process_that_looks_at_right
         room = await rooms.enter(owner.grant(diagram))
         seat = Away()
         room.join(Person(owner.user_id, "Ann", "#112233"), Dialect.YWS, seat, writes=True)
-        hub = socket.Hub(Settings(), cast("Door", None), rooms, cast("Journal", None))
+        hub = sockets.Hub(Settings(), cast("Door", None), rooms, cast("Journal", None))
         watching = asyncio.create_task(hub.watch_rights())
         await until(lambda: len(tried) >= 3 or watching.done())
         assert not watching.done()

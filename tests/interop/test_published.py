@@ -19,7 +19,7 @@ from pycrdt import Doc, Map
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from collab.socket import STATES
+from collab.hub import STATES
 from collab.wire import lib0, messages
 from collab.wire.lib0 import Reader
 from load.peers.frames import Door, YWebsocket, frame
