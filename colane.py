@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent
 WORKER_PAUSE_S: Final = 1.0
 READY_TIMEOUT_S: Final = 30.0
-END_S: Final = 12.0  # from SIGTERM; what is cut short then is nothing but tidying up, or a database that does not answer
+END_S: Final = 12.0  # from SIGTERM; what is cut short then is tidying up, or waits for a database that hangs
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cli.bpmn, name="bpmn")
