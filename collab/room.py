@@ -6,21 +6,21 @@ its session (R14). Driven by collab/rooms.py, and by the simulation with a clock
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Any, Final, Literal, TypeVar
+from typing import Final
 from uuid import UUID
 
-from pycrdt import Doc, TransactionEvent, get_update, merge_updates
+from pycrdt import merge_updates
 
+from collab.content import Content, OldError
+from collab.effects import Acknowledge, Append, Effects, Part, Send, Spread
 from collab.presence import Presences, Said
 from collab.session import Person, Protocol, Session
 from collab.wire import messages, structs
 from collab.wire.close import Close
 from collab.wire.lib0 import WireError
-
-T = TypeVar("T")
 
 TICK_S: Final = 0.020  # the longest that an update waits for others to go out with it
 DELIVERY_S: Final = 1.5e-6  # how much longer it waits for each delivery a second that a room would make without waiting
@@ -34,72 +34,6 @@ DOUBT_S: Final = 1.0  # so long a viewer may have something that the document do
 GAPS_PAUSE_S: Final = (1.0, 30.0)  # between two attempts to fill them with what others have written meanwhile
 MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their number
 LARGE_STATE: Final = 1024 * 1024
-KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """The same payload to some sessions."""
-
-    to: tuple[Session, ...]
-    payload: bytes
-    droppable: bool = False  # a slow reader may miss it: a resync brings it
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
-    """So many inbound updates of a Hocuspocus session are on disk."""
-
-    to: Session
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Commit this and say `committed(ticket)` or `lost(ticket, ...)`. Tickets of a room rise by one."""
-
-    ticket: int
-    update: bytes
-    author: UUID | None
-    client: int | None
-    writers: tuple[tuple[int, UUID], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """This session is over; `held` for a moment first, where its client would otherwise be back at once."""
-
-    session: Session
-    code: Close
-    held: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Presences of this node, for the other nodes that have this room open too."""
-
-    said: tuple[Said, ...]
-
-
-Effect = Send | Acknowledge | Append | Part | Spread
-Effects = list[Effect]
-
-
-class _Ear:
-    """Keeps what a transaction changed. It knows no room: pycrdt holds it where Python does not see a circle to collect."""
-
-    __slots__ = ("heard",)
-
-    def __init__(self) -> None:
-        self.heard = structs.NOTHING
-
-    def __call__(self, event: TransactionEvent) -> None:
-        # Called inside the transaction: take the bytes, touch nothing.
-        self.heard = event.update
-
-
-class _OldError(Exception):
-    """An update of an earlier epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +68,13 @@ class Room:
 
     def __init__(self, updates: Sequence[bytes], seq: int, retired: Collection[int] = ()) -> None:
         self.seq = seq
-        self._retired = frozenset(retired)
         self.sessions: list[Session] = []
         self.due: float | None = None  # when `tick` wants to be called
         self.changed_since_start = False
         self.shared = False  # other nodes may have it open too: they are to hear of presences
-        self._base: list[bytes] = list(updates)
-        self._applied: list[bytes] = []
-        self._size = sum(map(len, updates))
+        self._content = Content(updates, retired)
         self._presences = Presences()
-        self._doubts: deque[tuple[float, Session]] = (
-            deque()
-        )  # viewers who brought something new, and until when it may be
+        self._doubts: deque[tuple[float, Session]] = deque()  # viewers who brought something new; until when they may
         self._gapped: list[Session] = []  # whose updates wait for others
         self._gaps_stirred = False  # the document has changed since they were tried
         self._gaps_pause, self._gaps_again = GAPS_PAUSE_S[0], 0.0
@@ -160,14 +89,9 @@ class Room:
         self._pace = 0.0  # seconds between ticks, at the present load
         self._load = 0.0
         self._news = 0  # what came in since the last tick
-        self._ear = _Ear()
-        self._state_cache: bytes | None = None
         self._state_message: tuple[bytes, bytes] | None = None
-        self._clocks: dict[int, int] = {}
-        self._doc: Doc[Any]
-        self._rebuild()
         # State vectors: what everybody had been sent before the last frame of updates, and with it.
-        self._sent = self._known = self._doc.get_state()
+        self._sent = self._known = self._content.state
 
     # -- people ------------------------------------------------------------------------------------------------------
 
@@ -176,8 +100,8 @@ class Room:
         session = Session(protocol, person, writes)
         self.sessions.append(session)
         effects: Effects = []
-        if protocol is Protocol.YWS and not self._retired:
-            effects.append(Send((session,), messages.step_1(self._doc.get_state())))
+        if protocol is Protocol.YWS and not self._content.retired:
+            effects.append(Send((session,), messages.step_1(self._content.state)))
         if self._presences:
             effects.append(Send((session,), self._presences.everybody()))
         return session, effects
@@ -234,14 +158,14 @@ class Room:
                     effects = []
         except WireError:
             return self._part(session, Close.MALFORMED)
-        except _OldError:
+        except OldError:
             return self._part(session, Close.EPOCH)
         return effects
 
     def _answer_step_1(self, session: Session, state: bytes) -> Effects:
         """The whole difference, and from now on every update (R4). What was to go out at the next tick is in it."""
         update = self.state_after(state)
-        if self._retired and not self._retired.isdisjoint(structs.clocks(state)):
+        if self._content.retired and self._content.is_old(structs.clocks(state)):
             return [*self.leave(session), Part(session, Close.EPOCH, held=True)]
         first, session.synced = not session.synced, True
         if session.protocol is Protocol.YWS and state != b"\x00":
@@ -249,8 +173,8 @@ class Room:
         effects: Effects = [Send((session,), self._message_with(update))]
         if session.protocol is Protocol.HOCUSPOCUS:
             session.answering = True
-        if session.protocol is Protocol.HOCUSPOCUS or (self._retired and first):
-            effects.append(Send((session,), messages.step_1(self._doc.get_state())))
+        if session.protocol is Protocol.HOCUSPOCUS or (self._content.retired and first):
+            effects.append(Send((session,), messages.step_1(self._content.state)))
         return effects
 
     def _claims(self, said: dict[int, int]) -> dict[int, int]:
@@ -259,7 +183,7 @@ class Room:
         Whoever brings that to the room, a colleague who had seen it before a crash, the session must not hear of it as of
         others' edits: a frame with structs of one's own is an acknowledgement (R1).
         """
-        mine = structs.clocks(self._doc.get_state())
+        mine = self._content.clocks
         unsure = {author for _, author in self._unsure}
         return {
             client: clock
@@ -277,19 +201,12 @@ class Room:
         return ticket
 
     def state_after(self, state: bytes) -> bytes:
-        """What a document with this state vector lacks. The whole state is encoded once for all who join meanwhile."""
-        if state == b"\x00":
-            cached = self._state_cache
-            if cached is None:
-                # As loaded it is encoded already: opening a large diagram holds the loop for a quarter less time.
-                loaded = len(self._base) == 1 and not self._applied
-                cached = self._state_cache = self._base[0] if loaded else self._doc.get_update()
-            return cached
-        return _decoded(lambda: self._doc.get_update(state))
+        """What a document with this state vector lacks."""
+        return self._content.after(state)
 
     def _message_with(self, update: bytes) -> bytes:
         """Step 2. That of the whole state is made once: however many read it slowly, its bytes are there once."""
-        if update is not self._state_cache or len(update) < LARGE_STATE:
+        if len(update) < LARGE_STATE or update is not self._content.whole:
             return messages.step_2(update)
         if self._state_message is None or self._state_message[0] is not update:
             self._state_message = (update, messages.step_2(update))
@@ -298,7 +215,7 @@ class Room:
     @property
     def large(self) -> bool:
         """Is the state of a size that is better given to few at a time?"""
-        return self._size >= LARGE_STATE
+        return self._content.size >= LARGE_STATE
 
     def _step_2(self, session: Session, update: bytes, now: float) -> Effects:
         on_our_account = session.asked > 0
@@ -320,30 +237,24 @@ class Room:
     def _write(
         self, session: Session, update: bytes, now: float, *, acknowledge: bool, whole: bool, ask: bool
     ) -> Effects:
-        if self._retired and not session.synced:
+        if self._content.retired and not session.synced:
             return self._part(session, Close.EPOCH)  # nobody can tell what it was written on
         if not session.writes:
             return self._write_of_a_viewer(session, update, now, acknowledge=acknowledge, benefit=not whole)
-        if self._size + len(update) > DOCUMENT_LIMIT:
+        if self._content.size + len(update) > DOCUMENT_LIMIT:
             return self._part(session, Close.TOO_LARGE)
-        outcome = self._apply(update)
+        outcome = self._content.take(update)
         if outcome == "gap":
             return self._keep_apart(session, update, acknowledge=acknowledge, ask=ask)
         if outcome == "nothing":
             return self._acknowledge_again(session, update, now) if acknowledge else []
         # A step 2 repeats what everybody has; only what it brought is logged and passed on.
-        kept = update if whole else self._ear.heard
+        kept = update if whole else self._content.heard
+        self.changed_since_start = self._gaps_stirred = True
         effects: Effects = [self._log(session, kept, bind=whole)]
         if acknowledge:
             effects += self._owe(session)
         return effects + self._pass_on(kept, session, now)
-
-    def _is_of_an_earlier_epoch(self, update: bytes) -> bool:
-        """Did an update that was just applied bring what an earlier epoch began with?"""
-        author = structs.author_of(update)
-        if author is not None:
-            return author in self._retired
-        return structs.has_structs(update) and not self._retired.isdisjoint(structs.clocks(self._doc.get_state()))
 
     def _write_of_a_viewer(
         self, session: Session, update: bytes, now: float, *, acknowledge: bool, benefit: bool
@@ -353,12 +264,7 @@ class Room:
         With the benefit of the doubt even something new is none for a moment: a viewer may have seen what was lost in a
         crash, or is on its way here from another node, and those who wrote it will bring it.
         """
-        rest = _decoded(lambda: get_update(update, self._doc.get_state()))
-        new = structs.has_structs(rest)
-        if not new and rest != structs.NOTHING:
-            mine = structs.deletions(self._doc.get_update(self._doc.get_state()))
-            new = not structs.covered(structs.deletions(rest), mine)
-        if not new:
+        if not self._content.lacks(update):
             return self._acknowledge_again(session, structs.NOTHING, now) if acknowledge else []
         if not benefit or session.doubt is not None or len(update) > GAP_LIMIT:
             return self._part(session, Close.NO_RIGHT)
@@ -376,59 +282,6 @@ class Room:
                 (update, acknowledge), session.doubt = session.doubt, None
                 effects += self._write_of_a_viewer(session, update, now, acknowledge=acknowledge, benefit=False)
         return effects
-
-    # -- the document ------------------------------------------------------------------------------------------------
-
-    def _apply(self, update: bytes, *, committed: bool = False) -> Literal["changed", "nothing", "gap"]:
-        """Applies whole updates and nothing else. Raises WireError for bytes that are no update, _OldError (R13)."""
-        self._ear.heard = structs.NOTHING
-        try:
-            _decoded(lambda: self._doc.apply_update(update))
-        except WireError:
-            self._rebuild()  # a half-read update must leave no trace
-            raise
-        if self._retired and not committed and self._is_of_an_earlier_epoch(update):
-            self._rebuild()
-            raise _OldError
-        if self._lacks_for(update):
-            self._rebuild()  # R9: what waits for its dependencies is kept aside, not half inside
-            return "gap"
-        if self._ear.heard == structs.NOTHING:
-            return "nothing"
-        self._take_in(update)
-        if len(self._applied) >= KEPT_APPLIED:
-            self._base, self._applied = [self._doc.get_update()], []
-            self._size = len(self._base[0])
-        return "changed"
-
-    def _take_in(self, update: bytes) -> None:
-        """The document holds it, whole."""
-        self._applied.append(update)
-        self._size += len(update)
-        self._state_cache = None
-        self.changed_since_start = self._gaps_stirred = True
-
-    def _lacks_for(self, update: bytes) -> bool:
-        """Is something of an update that was just applied not in the document, because what it depends on is missing?"""
-        rest = get_update(update, self._doc.get_state())
-        return structs.has_structs(rest) or (rest != structs.NOTHING and not self._has(structs.deletions(rest)))
-
-    def _has(self, deleted: structs.Ranges) -> bool:
-        """Does the document have all that is deleted here? Clocks only rise: what was read of them before mostly says so."""
-        if not structs.known(deleted, self._clocks):
-            self._clocks = structs.clocks(self._doc.get_state())
-        return structs.known(deleted, self._clocks)
-
-    def _rebuild(self) -> None:
-        """The document from what was applied whole; the only way back from an update that must not be in it."""
-        doc: Doc[Any] = Doc()
-        with doc.transaction():
-            for update in (*self._base, *self._applied):
-                doc.apply_update(update)
-        self._doc = doc
-        self._subscription = doc.observe(self._ear)
-        self._clocks = {}  # what the old one held half-read does not count
-        self._state_cache = None
 
     def _log(self, session: Session, update: bytes, *, bind: bool) -> Append:
         """The next ticket. The first update under a Yjs client id says who writes under it."""
@@ -459,30 +312,27 @@ class Room:
         if not ask:
             return []
         session.asked += 1
-        return [Send((session,), messages.step_1(self._doc.get_state()))]
+        return [Send((session,), messages.step_1(self._content.state))]
 
     def _fill_gaps(self, now: float) -> Effects:
         """Tries again what waits for its dependencies, all at once: whatever still does costs one new document in all."""
         effects: Effects = []
-        before = self._doc.get_state()
-        waiting = [(session, update, owed) for session in self._gapped for update, owed in session.gaps]
-        for _, update, _ in waiting:
-            self._doc.apply_update(update)
-        whole = [one for one in waiting if not self._lacks_for(one[1])]
+        waiting = [(session, *gap) for session in self._gapped for gap in session.gaps]
         for session in self._gapped:
-            session.gaps = [gap for gap in session.gaps if (session, *gap) not in whole]
-        for session, update, owed in whole:
-            if get_update(update, before) == structs.NOTHING:
+            session.gaps = []
+        outcomes = self._content.take_together([update for _, update, _ in waiting])
+        for outcome, (session, update, owed) in zip(outcomes, waiting, strict=True):
+            if outcome == "gap":
+                session.gaps.append((update, owed))
+            elif outcome == "nothing":
                 effects += self._acknowledge_again(session, update, now) if owed else []
-                continue
-            self._take_in(update)
-            effects += [self._log(session, update, bind=True), *(self._owe(session) if owed else [])]
-            self._outgoing.append(_Written(update, session, self._ticket, structs.author_of(update)))
+            else:
+                self.changed_since_start = True
+                effects += [self._log(session, update, bind=True), *(self._owe(session) if owed else [])]
+                self._outgoing.append(_Written(update, session, self._ticket, structs.author_of(update)))
         self._gapped = [session for session in self._gapped if session.gaps]
-        if self._gapped:
-            self._rebuild()
         self._gaps_stirred = False
-        self._gaps_pause = GAPS_PAUSE_S[0] if whole else min(self._gaps_pause * 2, GAPS_PAUSE_S[1])
+        self._gaps_pause = GAPS_PAUSE_S[0] if "changed" in outcomes else min(self._gaps_pause * 2, GAPS_PAUSE_S[1])
         self._gaps_again = now + self._gaps_pause
         return effects
 
@@ -593,7 +443,7 @@ class Room:
     def _flush_updates(self, now: float, *, stalled: bool) -> Effects:
         """One frame for all. Who speaks y-websocket takes its own structs in it for their acknowledgement: not before."""
         gathered, self._outgoing = self._outgoing, []
-        self._sent, self._known = self._known, self._doc.get_state()
+        self._sent, self._known = self._known, self._content.state
         frame = messages.update(_merged(one.update for one in gathered))
         tickets = {one.origin: one.ticket for one in gathered if one.origin is not None}
         alone = gathered[0].origin if all(one.origin is gathered[0].origin for one in gathered) else None
@@ -649,7 +499,8 @@ class Room:
         """Updates that somebody else committed: a save, a restore, another node."""
         effects: Effects = []
         for update in updates:
-            if self._apply(update, committed=True) == "changed":
+            if self._content.take(update, committed=True) == "changed":
+                self.changed_since_start = self._gaps_stirred = True
                 effects += self._pass_on(update, None, now)
         self.seq = max(self.seq, seq)
         return effects
@@ -659,7 +510,7 @@ class Room:
     @property
     def state(self) -> bytes:
         """The document's state vector."""
-        return self._doc.get_state()
+        return self._content.state
 
     def present_here(self) -> tuple[Said, ...]:
         """The presences of this node's own clients."""
@@ -689,7 +540,7 @@ class Room:
         since, session.lagging_since = session.lagging_since, None
         if since is None or session.gone:
             return []
-        payload = messages.step_2(self._doc.get_update(since))
+        payload = messages.step_2(self._content.after(since))
         effects: Effects = [Send((session,), self._presences.missed(session))]
         if session.protocol is Protocol.YWS and self.uncommitted:
             # It may hold this client's own structs, and those it would take for acknowledged. What others write meanwhile
@@ -731,15 +582,3 @@ def _merged(updates: Iterable[bytes]) -> bytes:
             for at in range(0, len(waiting), MERGED_AT_ONCE)
         ]
     return waiting[0]
-
-
-def _decoded(read: Callable[[], T]) -> T:
-    """Runs pycrdt on a client's bytes: the one place where its panics, which are no Exceptions, are caught."""
-    try:
-        return read()
-    except Exception as error:
-        raise WireError("an update that cannot be decoded") from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise WireError("an update that cannot be decoded") from None

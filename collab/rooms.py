@@ -14,9 +14,10 @@ from uuid import UUID
 import structlog
 
 from collab import metrics
+from collab.effects import Acknowledge, Append, Effects, Part, Send, Spread
 from collab.journal import Journal
 from collab.presence import Said
-from collab.room import Acknowledge, Append, Effects, Part, Room, Send, Spread
+from collab.room import Room
 from collab.session import Person, Session
 from collab.session import Protocol as Dialect
 from collab.wire import messages

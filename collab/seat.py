@@ -10,7 +10,8 @@ from uuid import UUID
 
 from collab import metrics
 from collab.door import Door, may_write
-from collab.room import Effects, Room
+from collab.effects import Effects
+from collab.room import Room
 from collab.session import Session
 from collab.wire import messages
 from collab.wire.close import Close

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from collab.bus import words
 from collab.bus.replica import DEAD_S, GRACE_S, NEVER, Neighbour, Replica
+from collab.effects import Effects as RoomEffects
 from collab.presence import Said
-from collab.room import Effects as RoomEffects
 from collab.room import Room
 from collab.wire.lib0 import WireError
 

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
-from collab.room import Effects as RoomEffects
+from collab.effects import Effects as RoomEffects
 from collab.room import Room
 from collab.wire import structs
 from collab.wire.lib0 import WireError

@@ -7,8 +7,10 @@ tests.
 from collections.abc import Mapping
 from typing import Final
 
+from collab.content import Content
+from collab.effects import Append
 from collab.presence import News, Presences
-from collab.room import Append, Room
+from collab.room import Room
 from collab.session import Session
 from collab.simulate.node import MakeRoom
 
@@ -22,11 +24,19 @@ class _AcknowledgesEarly(Room):
         return append
 
 
+class _Trusting(Content):
+    """Believes that what came is there."""
+
+    def _misses(self, update: bytes) -> bool:  # noqa: ARG002 -- it does not look
+        return False
+
+
 class _NeverMissesAnything(Room):
     """Logs and acknowledges what came, whether the document could take it in or not (R9)."""
 
-    def _lacks_for(self, update: bytes) -> bool:  # noqa: ARG002 -- it does not look
-        return False
+    def __init__(self, updates: list[bytes], seq: int, retired: frozenset[int]) -> None:
+        super().__init__(updates, seq, retired)
+        self._content = _Trusting(updates, retired)
 
 
 class _ForgetsOneFrame(Room):

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from collab.backlog import Backlog, Entry
 from collab.bus import compare, core
-from collab.room import Acknowledge, Append, Effects, Part, Room, Send, Spread
+from collab.effects import Acknowledge, Append, Effects, Part, Send, Spread
+from collab.room import Room
 from collab.rooms import HELD_S, LINGER_S
 from collab.seat import Seat
 from collab.session import Person, Protocol, Session

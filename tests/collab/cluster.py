@@ -8,7 +8,8 @@ from uuid import UUID
 
 from collab.bus import core
 from collab.bus.replica import NEVER
-from collab.room import Append, Effects, Room, Send, Spread
+from collab.effects import Append, Effects, Send, Spread
+from collab.room import Room
 from collab.session import Person, Protocol, Session
 from collab.wire import messages
 from tests.collab.test_room import Peer

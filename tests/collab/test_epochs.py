@@ -11,8 +11,9 @@ from collab import epochs, fold, replay, save, worker
 from collab.bpmn import diagram as bench
 from collab.bpmn import document, renewal
 from collab.bpmn.records import Change
+from collab.effects import Part, Send
 from collab.epochs import Outcome
-from collab.room import Part, Room, Send
+from collab.room import Room
 from collab.session import Protocol
 from collab.wire import messages
 from collab.wire.close import Close

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from collab import hub as sockets
 from collab import rooms as living
 from collab.door import Door
+from collab.effects import Append, Send
 from collab.journal import Journal
-from collab.room import Append, Send
 from collab.rooms import Rooms, RoomUnavailableError
 from collab.session import Person
 from collab.session import Protocol as Dialect

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from pycrdt import Doc, Map
 
-from collab.room import Acknowledge, Append, Effects, Part, Room, Send
+from collab.effects import Acknowledge, Append, Effects, Part, Send
+from collab.room import Room
 from collab.session import Person, Protocol, Session
 from collab.wire import messages, structs
 from collab.wire.close import Close

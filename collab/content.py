@@ -1,0 +1,180 @@
+"""The document of a room: whole updates and nothing else. Sans I/O; pycrdt is asked here.
+
+True at every moment: it holds what was taken in, all of it; nothing half-read, nothing that waits for its dependencies
+(R9), nothing that an earlier epoch began with (R13). Used by room.py.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, Literal, TypeVar
+
+from pycrdt import Doc, TransactionEvent, get_update
+
+from collab.wire import structs
+from collab.wire.lib0 import WireError
+
+T = TypeVar("T")
+Outcome = Literal["changed", "nothing", "gap"]
+
+KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
+
+
+class OldError(Exception):
+    """An update of an earlier epoch."""
+
+
+class _Ear:
+    """Keeps what a transaction changed. It knows no room: pycrdt holds it where Python does not see a circle to collect."""
+
+    __slots__ = ("heard",)
+
+    def __init__(self) -> None:
+        self.heard = structs.NOTHING
+
+    def __call__(self, event: TransactionEvent) -> None:
+        # Called inside the transaction: take the bytes, touch nothing.
+        self.heard = event.update
+
+
+class Content:
+    """`retired` are the Yjs clients that began earlier epochs: whatever knows one of them is old."""
+
+    def __init__(self, updates: Sequence[bytes], retired: Collection[int]) -> None:
+        self.retired = frozenset(retired)
+        self.size = sum(map(len, updates))
+        self._base: list[bytes] = list(updates)
+        self._applied: list[bytes] = []
+        self._ear = _Ear()
+        self._whole: bytes | None = None
+        self._clocks: dict[int, int] = {}
+        self._doc: Doc[Any]
+        self._rebuild()
+
+    # -- what there is -----------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> bytes:
+        """The state vector."""
+        return self._doc.get_state()
+
+    @property
+    def clocks(self) -> dict[int, int]:
+        """The same, by client."""
+        return structs.clocks(self._doc.get_state())
+
+    @property
+    def whole(self) -> bytes:
+        """The whole state as an update, encoded once for all who ask before it changes."""
+        if self._whole is None:
+            # As loaded it is encoded already: opening a large diagram holds the loop for a quarter less time.
+            loaded = len(self._base) == 1 and not self._applied
+            self._whole = self._base[0] if loaded else self._doc.get_update()
+        return self._whole
+
+    def after(self, state: bytes) -> bytes:
+        """What a document with this state vector lacks. Raises WireError."""
+        return self.whole if state == b"\x00" else _decoded(lambda: self._doc.get_update(state))
+
+    def lacks(self, update: bytes) -> bool:
+        """Would this add something? Raises WireError."""
+        rest = _decoded(lambda: get_update(update, self._doc.get_state()))
+        if structs.has_structs(rest) or rest == structs.NOTHING:
+            return rest != structs.NOTHING
+        mine = structs.deletions(self._doc.get_update(self._doc.get_state()))
+        return not structs.covered(structs.deletions(rest), mine)
+
+    def is_old(self, clocks: Collection[int]) -> bool:
+        """Does somebody who knows these clients have an old replica?"""
+        return not self.retired.isdisjoint(clocks)
+
+    # -- what comes --------------------------------------------------------------------------------------------------
+
+    @property
+    def heard(self) -> bytes:
+        """What the last update brought, without what was there before."""
+        return self._ear.heard
+
+    def take(self, update: bytes, *, committed: bool = False) -> Outcome:
+        """Takes in a whole update, or leaves no trace of it. Raises WireError for bytes that are none, OldError."""
+        self._ear.heard = structs.NOTHING
+        try:
+            _decoded(lambda: self._doc.apply_update(update))
+        except WireError:
+            self._rebuild()
+            raise
+        if self.retired and not committed and self._brought_old(update):
+            self._rebuild()
+            raise OldError
+        if self._misses(update):
+            self._rebuild()
+            return "gap"
+        if self._ear.heard == structs.NOTHING:
+            return "nothing"
+        self._keep(update)
+        if len(self._applied) >= KEPT_APPLIED:
+            self._base, self._applied = [self._doc.get_update()], []
+            self.size = len(self._base[0])
+        return "changed"
+
+    def take_together(self, updates: Sequence[bytes]) -> list[Outcome]:
+        """The same for updates that had a gap before: those that still do cost one new document in all."""
+        before = self._doc.get_state()
+        for update in updates:
+            self._doc.apply_update(update)
+        outcomes: list[Outcome] = []
+        for update in updates:
+            if self._misses(update) or (self.retired and self._brought_old(update)):
+                outcomes.append("gap")
+            elif get_update(update, before) == structs.NOTHING:
+                outcomes.append("nothing")
+            else:
+                outcomes.append("changed")
+                self._keep(update)
+        if "gap" in outcomes:
+            self._rebuild()
+        return outcomes
+
+    def _keep(self, update: bytes) -> None:
+        self._applied.append(update)
+        self.size += len(update)
+        self._whole = None
+
+    def _brought_old(self, update: bytes) -> bool:
+        """Did an update that was just applied bring what an earlier epoch began with?"""
+        author = structs.author_of(update)
+        if author is not None:
+            return author in self.retired
+        return structs.has_structs(update) and self.is_old(self.clocks)
+
+    def _misses(self, update: bytes) -> bool:
+        """Is something of an update that was just applied not in the document, because what it depends on is missing?"""
+        rest = get_update(update, self._doc.get_state())
+        return structs.has_structs(rest) or (rest != structs.NOTHING and not self._has(structs.deletions(rest)))
+
+    def _has(self, deleted: structs.Ranges) -> bool:
+        """Does it have all that is deleted here? Clocks only rise: what was read of them before mostly says so."""
+        if not structs.known(deleted, self._clocks):
+            self._clocks = self.clocks
+        return structs.known(deleted, self._clocks)
+
+    def _rebuild(self) -> None:
+        """From what was taken in whole; the only way back from an update that must not be in it."""
+        doc: Doc[Any] = Doc()
+        with doc.transaction():
+            for update in (*self._base, *self._applied):
+                doc.apply_update(update)
+        self._doc = doc
+        self._subscription = doc.observe(self._ear)
+        self._clocks = {}  # what the old one held half-read does not count
+        self._whole = None
+
+
+def _decoded(read: Callable[[], T]) -> T:
+    """Runs pycrdt on a client's bytes: the one place where its panics, which are no Exceptions, are caught."""
+    try:
+        return read()
+    except Exception as error:
+        raise WireError("an update that cannot be decoded") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise WireError("an update that cannot be decoded") from None
