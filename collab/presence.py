@@ -83,8 +83,8 @@ class Presences:
                 raise WireError("too many presences for one session")
             person = session.person
             user = {"id": str(person.id), "name": person.name, "color": person.color}
-            text = json.dumps({**entry.state, "user": user}, separators=(",", ":"))
-            if len(text) > messages.ENTRY_LIMIT:
+            text = messages.json_text({**entry.state, "user": user})
+            if len(text.encode()) > messages.ENTRY_LIMIT:
                 raise WireError("a presence that is too large")
             session.clients.add(entry.client)
             self._departed.pop(entry.client, None)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pycrdt import merge_updates
@@ -36,8 +36,7 @@ MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their numb
 LARGE_STATE: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(NamedTuple):
     """An update that goes out at the next tick: who brought it, unless it came from the log, and under which ticket.
 
     `author` is the Yjs client that wrote it; None when there are several, or one cannot tell.
@@ -329,7 +328,7 @@ class Room:
             else:
                 self.changed_since_start = True
                 effects += [self._log(session, update, bind=True), *(self._owe(session) if owed else [])]
-                self._outgoing.append(_Written(update, session, self._ticket, structs.author_of(update)))
+                self._outgoing.append(_Written(update, session, *self._unsure[-1]))
         self._gapped = [session for session in self._gapped if session.gaps]
         self._gaps_stirred = False
         self._gaps_pause = GAPS_PAUSE_S[0] if "changed" in outcomes else min(self._gaps_pause * 2, GAPS_PAUSE_S[1])
@@ -399,9 +398,9 @@ class Room:
     # -- fan-out -----------------------------------------------------------------------------------------------------
 
     def _pass_on(self, update: bytes, origin: Session | None, now: float) -> Effects:
-        ours = origin is not None
-        author = structs.author_of(update) if ours else None
-        self._outgoing.append(_Written(update, origin, self._ticket if ours else 0, author))
+        # What was just logged has the last ticket.
+        ticket, author = (0, None) if origin is None else self._unsure[-1]
+        self._outgoing.append(_Written(update, origin, ticket, author))
         return self._soon(now)
 
     def _soon(self, now: float) -> Effects:

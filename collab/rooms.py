@@ -89,6 +89,8 @@ class LiveRoom:
         self._seats: dict[Session, Seat] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timed = 0.0  # when it goes off
+        self._durable: tuple[int, int] | None = None  # what of a batch is on disk and not acknowledged: ticket, number
+        self._told: list[tuple[int, bytes]] = []  # and is to be told to other nodes, by its number
         self.linger: asyncio.TimerHandle | None = None
         self.seen = 0.0
 
@@ -167,22 +169,33 @@ class LiveRoom:
         self._rooms.journal.submit(item, lambda result: self._settled(append, result))
 
     def _settled(self, append: Append, result: int | Refused) -> None:
-        ticket, neighbours = append.ticket, self._rooms.neighbours
-        match result:
-            case Refused.EPOCH:
-                self.end(Close.EPOCH)
-            case Refused.GONE | Refused.HELD:
-                self.end(Close.GONE)
-            case seq if neighbours is not None:
-                self.carry(self.core.committed(ticket, self.core.seq))
-                neighbours.committed(self, seq, append.update)
-            case seq:
-                if seq > self.core.seq + 1:
-                    # Somebody else's update lies between: the notice of it may still be on its way.
-                    self._rooms.behind(self)
-                    self.carry(self.core.committed(ticket, self.core.seq))
-                else:
-                    self.carry(self.core.committed(ticket, seq))
+        """An update is on disk, or refused. What of a batch is this room's is acknowledged at once, when all is known."""
+        if isinstance(result, Refused):
+            self._acknowledge()
+            self.end(Close.EPOCH if result is Refused.EPOCH else Close.GONE)
+            return
+        if self._durable is None:
+            self._durable = (append.ticket, self.core.seq)
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+        seq, neighbours = self._durable[1], self._rooms.neighbours
+        if neighbours is not None:
+            self._told.append((result, append.update))
+        elif result == seq + 1:
+            seq = result
+        elif result > seq:
+            # Somebody else's update lies between: the notice of it may still be on its way.
+            self._rooms.behind(self)
+        self._durable = (append.ticket, seq)
+
+    def _acknowledge(self) -> None:
+        durable, self._durable = self._durable, None
+        if durable is None:
+            return
+        self.carry(self.core.committed(*durable))
+        told, self._told = self._told, []
+        if (neighbours := self._rooms.neighbours) is not None:
+            for seq, update in told:
+                neighbours.committed(self, seq, update)
 
     def tell(self, event: Event, session: Session | None = None) -> None:
         """Says something to all seats, or to one."""

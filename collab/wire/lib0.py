@@ -56,6 +56,9 @@ class Reader:
     def uint(self) -> int:
         """A number below 2**53."""
         data, at = self._data, self._at
+        if at < len(data) and data[at] < 0x80:  # nearly always
+            self._at = at + 1
+            return data[at]
         number = shift = 0
         while True:
             if at >= len(data):

@@ -7,7 +7,9 @@ stands before it. `decode` reads what stands behind the name. Tables of both pro
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
+
+import orjson
 
 from collab.wire.lib0 import Reader, WireError, uint, var_bytes, var_string
 
@@ -180,14 +182,26 @@ def _awareness(payload: bytes) -> Awareness:
     entries = []
     for _ in range(count):
         client, clock, text = reader.uint(), reader.uint(), reader.string()
-        try:
-            state = json.loads(text)
-        except (ValueError, RecursionError):
-            raise WireError("a presence that is not JSON") from None
+        state = _read_json(text)
         if state is not None and not isinstance(state, dict):
             raise WireError("a presence that is no object")
         entries.append(Entry(client, clock, state))
     return Awareness(tuple(entries))
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:  # half a surrogate pair is JSON, as browsers write it, and not to orjson
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise WireError("a presence that is not JSON") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -206,6 +220,14 @@ def step_2(update: bytes) -> bytes:
 def update(data: bytes) -> bytes:
     """Payload: somebody wrote this."""
     return b"\x00\x02" + var_bytes(data)
+
+
+def json_text(value: dict[str, Any]) -> str:
+    """As others read it: what a client said may hold half a surrogate pair, which only the slower way writes."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, separators=(",", ":"))
 
 
 def awareness(entries: Iterable[tuple[int, int, str]]) -> bytes:
