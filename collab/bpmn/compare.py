@@ -53,7 +53,12 @@ class Compared:
 
 def compare(base: bytes, other: bytes) -> Compared:
     """From one text to another. Raises the errors of collab.bpmn.errors."""
-    return _Comparing(Edit.of(xml.parse(base), xml.parse(other))).run()
+    return told(Edit.of(xml.parse(base), xml.parse(other)))
+
+
+def told(edit: Edit) -> Compared:
+    """An edit in people's words."""
+    return _Comparing(edit).run()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,15 @@ def read(doc: Shared) -> Snapshot:
     return Snapshot(meta, {key: record for key, record in nodes.items() if isinstance(record, dict)})
 
 
+def read_again(doc: Shared, known: Snapshot, keys: Iterable[str]) -> None:
+    """Brings a snapshot up to date where these records are all that was written since it was read."""
+    nodes: Map[Any] = doc.get("n", type=Map)
+    for key in keys:
+        held = nodes.get(key)
+        if isinstance(held, Map):
+            known.nodes[key] = _plain(held)
+
+
 def _plain(held: Map[Any]) -> dict[str, Any]:
     """A map as plain data, by way of JSON: five times as quick as value by value, and it has a word for every type.
 

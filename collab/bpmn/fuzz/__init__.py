@@ -102,6 +102,7 @@ class _Replica:
     """One person: the document, what is on the screen of it, and what was done here, for taking it back."""
 
     doc: document.Shared
+    live: Snapshot | None = None  # what it holds, while nobody was heard
     page: Page | None = None
     done: list[list[tuple[Change, Value | None]]] = field(default_factory=list)
 
@@ -128,13 +129,15 @@ class _Round:
 
     def _hear(self, who: _Replica, other: _Replica) -> None:
         who.doc.apply_update(other.doc.get_update(who.doc.get_state()))
-        who.page = None
+        who.live = who.page = None
         self._report.exchanges += 1
 
     # -- editing -------------------------------------------------------------------------------------------------------
 
     def _edit(self, who: _Replica) -> None:
-        live = document.read(who.doc)
+        if who.live is None:
+            who.live = document.read(who.doc)
+        live = who.live
         if who.page is None or self._rng.random() < ANEW:
             who.page = Page(live, self._rng, self._new_key)
         kind = self._rng.choice(KINDS)
@@ -147,12 +150,13 @@ class _Round:
         if kind != "undo":
             who.done.append([(one, live.nodes.get(one.key, {}).get(one.register)) for one in changes])
         document.write(who.doc, changes)
+        document.read_again(who.doc, live, {one.key for one in changes})
         who.page.follow(changes)
         self._report.edits += 1
         self._report.by_kind[kind] = self._report.by_kind.get(kind, 0) + 1
         if alone:
             meant |= names(who.page, changes)
-            if wrong := touched(before, text_of(document.read(who.doc)), meant):
+            if wrong := touched(before, text_of(live), meant):
                 self._fail("touched", f"{kind}: {wrong}")
 
     def _new_key(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
-from collab.bpmn import compare, imports, repair, schema, validate, xml
+from collab.bpmn import compare, diff, imports, repair, schema, validate, xml
 from collab.bpmn.fuzz.page import Page
 from collab.bpmn.match import parent_of
 from collab.bpmn.records import Change, Record, Snapshot
@@ -129,7 +129,7 @@ def text_of(live: Snapshot) -> bytes:
 
 def touched(before: bytes, after: bytes, meant: set[str]) -> str | None:
     """An edit made alone changes what it means to, and nothing else; None when that is so."""
-    found = compare.compare(before, after)
+    found = compare.told(diff.Edit(*(imports.plainly(xml.parse(text)) for text in (before, after))))
     told = {
         one.element
         for entries in (found.added, found.removed, found.changed, found.moved, found.layout_only)
