@@ -43,6 +43,20 @@ def _second_pool(s: Snapshot) -> None:
     _set(s, "~9.p", "@processRef", {"r": "Process_1"})
 
 
+def _drawn(s: Snapshot, element: str, plane: str, **registers: object) -> None:
+    _make(s, f"{element}@{plane}", "bpmndi:BPMNShape", plane, b=["dc:Bounds", "a0", "10", "20", "100", "80"], **registers)
+    _set(s, f"{element}@{plane}", "@bpmnElement", {"r": element})
+
+
+def _drawn_on_a_plane_that_is_gone(s: Snapshot) -> None:
+    _make(s, "~9.s", "bpmn:subProcess", "Process_1", at_id="Sub_9")
+    _drawn(s, "~9.s", "Plane_2", at_isExpanded="true")
+    for key in ("~9.a", "~9.z"):  # before and after what they stand in
+        _make(s, key, "bpmn:task", "~9.s", at_id=f"Task{key[1:]}")
+        _drawn(s, key, "Plane_2")
+    _drop(s, "Plane_2")
+
+
 def _all(*mutations: Mutation) -> Mutation:
     def run(s: Snapshot) -> None:
         for mutation in mutations:
@@ -80,6 +94,7 @@ NAMED: dict[str, Mutation] = {
     "task without a shape": lambda s: _make(s, "~9.n", "bpmn:task", "Process_1", at_id="Task_9"),
     "flow without an edge": lambda s: _flow(s, "~9.e", "Start_1", "End_1"),
     "shape deleted without its element": lambda s: _drop(s, "Task_2_di"),
+    "plane deleted while a sub-process was drawn on it": _drawn_on_a_plane_that_is_gone,
     "second shape of an element": lambda s: _make(
         s,
         "~9.d",

@@ -55,13 +55,15 @@ def twice(draft: Draft) -> None:
 
 
 def drawn(draft: Draft) -> None:
-    """Gives every visible element of the editor its shape."""
+    """Gives every visible element of the editor its shape. In a container that is drawn again more can be seen: once more."""
     paper = _Paper(draft)
-    missing = [key for key in draft.everyone() if paper.lacks(key)]
-    for key in missing:
-        if size(draft.kind(key)) is not None:
-            paper.draw_shape(key)
-    for key in missing:
+    looked: set[str] = set()
+    while missing := [key for key in draft.everyone() if key not in looked and paper.lacks(key)]:
+        looked.update(missing)
+        for key in missing:
+            if size(draft.kind(key)) is not None:
+                paper.draw_shape(key)
+    for key in sorted(looked):
         if draft.kind(key) in _EDGES:
             paper.draw_edge(key)
 

@@ -45,12 +45,17 @@ export function twice(draft: Draft): void {
   }
 }
 
-/** Gives every visible element of the editor its shape. */
+/** Gives every visible element of the editor its shape. In a container that is drawn again more can be seen: once more. */
 export function drawn(draft: Draft): void {
   const paper = new Paper(draft);
-  const missing = sorted(draft.parents.keys()).filter((key) => paper.lacks(key));
-  for (const key of missing) if (size(draft.kind(key)) !== null) paper.drawShape(key);
-  for (const key of missing) if (EDGES.has(draft.kind(key))) paper.drawEdge(key);
+  const looked = new Set<string>();
+  for (;;) {
+    const missing = sorted(draft.parents.keys()).filter((key) => !looked.has(key) && paper.lacks(key));
+    if (missing.length === 0) break;
+    for (const key of missing) looked.add(key);
+    for (const key of missing) if (size(draft.kind(key)) !== null) paper.drawShape(key);
+  }
+  for (const key of sorted(looked)) if (EDGES.has(draft.kind(key))) paper.drawEdge(key);
 }
 
 class Paper {
