@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
+from collab import repairs
 from collab.bpmn import diagram
 from collab.bpmn.diagram import Rendered
 from collab.workshop import Workshop
@@ -168,6 +170,7 @@ async def write_version(
     if rest.fresh:
         return Made(head.version, created=False)
     rendered = await workshop.do(diagram.render, stored.updates)
+    words = await repaired(db, workshop, who, rest, rendered)
     async with unmoved(db, who, rest) as conn:
         if once is not None:
             await once.enter(conn)
@@ -183,8 +186,17 @@ async def write_version(
         if once is not None:
             await once.leave(conn, made)
         if made.created:
-            await account(conn, who, "version.create", made.version, kind, rendered, request_id)
+            await account(conn, who, "version.create", made.version, kind, words, request_id)
     return made
+
+
+async def repaired(
+    db: Database, workshop: Workshop, who: Who, rest: Rest, rendered: Rendered, mine: bytes | None = None
+) -> list[str]:
+    """What a version after the head has to show otherwise, and the head did not; `mine`: an update to be written with it."""
+    place = repairs.Place(who.org_id, who.diagram_id, rest.head.version, rest.head.seq)
+    own = None if mine is None else (mine, who.user_id)
+    return await repairs.told(partial(reading, db, who, rest.held), workshop, place, rest.stored, rendered.repairs, own)
 
 
 async def write(
@@ -232,10 +244,10 @@ async def tell(conn: Connection, who: Who, version: int, kind: str, request_id: 
 
 
 async def account(
-    conn: Connection, who: Who, action: str, version: int, kind: str, rendered: Rendered, request_id: str | None
+    conn: Connection, who: Who, action: str, version: int, kind: str, words: Sequence[str], request_id: str | None
 ) -> None:
-    """The audit line of a version, with every repair in words; the last thing before the commit."""
-    metadata = {"version": version, "kind": kind, "repairs": [one["text"] for one in rendered.repairs[:50]]}
+    """The audit line of a version, with every new repair in words; the last thing before the commit."""
+    metadata = {"version": version, "kind": kind, "repairs": list(words)}
     await audit.record(
         conn, org_id=who.org_id, actor=who.user_id, action=action, resource=f"version:{who.diagram_id}/{version}",
         metadata=metadata, diagram_id=who.diagram_id, request_id=request_id,

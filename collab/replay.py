@@ -4,7 +4,7 @@ Pure, and apart from fold.py and elements.py so that a process of the workshop n
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -47,6 +47,15 @@ def trace(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[UUID
     changes = [(o, c) for o, c in enumerate(_history(seed, tail, authors)) if c.node_key in mine] if mine else []
     ids = {key: str(record["@id"]) for key, record in nodes.items() if record.get("@id") not in (None, key)}
     return Trace(mine, changes, ids)
+
+
+def latest(seed: bytes, tail: Sequence[tuple[int, bytes]], keys: Collection[str]) -> list[ElementChange]:
+    """Runs in the workshop: the last change of every register of these records in a log."""
+    found: dict[tuple[str, str], ElementChange] = {}
+    for one in diagram.changes([seed], tail):
+        if one.node_key in keys:
+            found[one.node_key, one.register] = one
+    return list(found.values())
 
 
 def _history(seed: bytes, tail: Sequence[tuple[int, bytes]], authors: Sequence[UUID | None]) -> list[ElementChange]:

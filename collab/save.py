@@ -170,7 +170,16 @@ async def save(
                     return Saved(head.version, unchanged=True)
                 if rest.fresh and current and sent is None:
                     return await _write(
-                        db, who, rest, edited, client, kind="manual", message=message, request_id=request_id, once=once
+                        db,
+                        workshop,
+                        who,
+                        rest,
+                        edited,
+                        client,
+                        kind="manual",
+                        message=message,
+                        request_id=request_id,
+                        once=once,
                     )
                 if rest.fresh or (versioned and not current):
                     merged, ancestor = None, await _ancestor(db, who, rest, base, sent)
@@ -181,7 +190,7 @@ async def save(
                     if merged.update is None:
                         return await _nothing_new(db, who, rest, merged)
                     return await _write(
-                        db, who, rest, merged, client,
+                        db, workshop, who, rest, merged, client,
                         kind="manual", message=message, request_id=request_id, once=once, merged=True,
                     )  # fmt: skip
         except MovedError:
@@ -219,7 +228,16 @@ async def restore(
                     return Saved(rest.head.version, unchanged=True)
                 message = f"Version {version} restored"
                 return await _write(
-                    db, who, rest, edited, client, kind="restore", message=message, request_id=request_id, once=once
+                    db,
+                    workshop,
+                    who,
+                    rest,
+                    edited,
+                    client,
+                    kind="restore",
+                    message=message,
+                    request_id=request_id,
+                    once=once,
                 )
         except MovedError:
             attempt += 1
@@ -237,6 +255,7 @@ async def _versioned(db: Database, workshop: Workshop, who: Who, rest: Rest, req
 
 async def _write(
     db: Database,
+    workshop: Workshop,
     who: Who,
     rest: Rest,
     edited: Edited,
@@ -254,6 +273,7 @@ async def _write(
     number, seq, epoch = rest.head.version + 1, rest.stored.seq + 1, rest.stored.epoch
     text = edited.verbatim if edited.exact else rendered.xml
     saved = Saved(number, unchanged=False, merged=merged, kept=edited.kept, repairs=rendered.repairs)
+    words = await checkpoint.repaired(db, workshop, who, rest, rendered, edited.update)
     async with unmoved(db, who, rest) as conn:
         if once is not None:
             await once.enter(conn)
@@ -271,7 +291,7 @@ async def _write(
         if once is not None:
             await once.leave(conn, saved)
         action = "diagram.restore" if kind == "restore" else "diagram.save"
-        await checkpoint.account(conn, who, action, number, kind, rendered, request_id)
+        await checkpoint.account(conn, who, action, number, kind, words, request_id)
     return saved
 
 

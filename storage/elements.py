@@ -7,10 +7,16 @@ from sqlalchemy import text
 
 from storage import folds, jsonb
 from storage.access import Grant
-from storage.database import Database
+from storage.database import Connection, Database
 from storage.diagrams import people
 from storage.folds import Changed, Written
 from storage.people import Person
+
+_LATEST = text(
+    "SELECT DISTINCT ON (node_key, register) seq, ordinal, at, author, node_key, register, before, after"
+    " FROM colane.element_changes WHERE org_id = :org AND diagram_id = :diagram AND node_key = ANY(:keys)"
+    " ORDER BY node_key, register, seq DESC, ordinal DESC"
+)
 
 Place = tuple[int, int]  # number in the log, number within it
 
@@ -19,6 +25,12 @@ _PAGE = text(
     " WHERE org_id = :org AND diagram_id = :diagram AND node_key = ANY(:keys) AND (seq, ordinal) < (:seq, :ordinal)"
     " ORDER BY seq DESC, ordinal DESC LIMIT :limit"
 )
+
+
+async def latest(conn: Connection, org_id: UUID, diagram_id: UUID, keys: Sequence[str]) -> list[Changed]:
+    """The last change of every register of these records, as far as folds have come."""
+    values = {"org": org_id, "diagram": diagram_id, "keys": [jsonb.clean(key) for key in keys]}
+    return [Changed(*row) for row in await conn.execute(_LATEST, values)]
 
 
 async def changes(db: Database, grant: Grant, keys: Sequence[str], before: Place, limit: int) -> list[Changed]:

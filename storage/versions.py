@@ -125,6 +125,17 @@ async def base_text(conn: Connection, org_id: UUID, diagram_id: UUID, version: i
     return None if found is None else bytes(found)
 
 
+async def repairs(conn: Connection, org_id: UUID, diagram_id: UUID, version: int) -> list[dict[str, Any]]:
+    """What a version shows otherwise than its document says."""
+    found = (
+        await conn.execute(
+            text("SELECT repairs FROM colane.versions WHERE org_id = :org AND diagram_id = :id AND version = :version"),
+            {"org": org_id, "id": diagram_id, "version": version},
+        )
+    ).scalar_one_or_none()
+    return list(found or [])
+
+
 async def authors_after(conn: Connection, org_id: UUID, diagram_id: UUID, seq: int) -> list[UUID]:
     """Who wrote after a number of the log, whether that is folded already or not."""
     rows = await conn.execute(

@@ -44,7 +44,9 @@ def _second_pool(s: Snapshot) -> None:
 
 
 def _drawn(s: Snapshot, element: str, plane: str, **registers: object) -> None:
-    _make(s, f"{element}@{plane}", "bpmndi:BPMNShape", plane, b=["dc:Bounds", "a0", "10", "20", "100", "80"], **registers)
+    _make(
+        s, f"{element}@{plane}", "bpmndi:BPMNShape", plane, b=["dc:Bounds", "a0", "10", "20", "100", "80"], **registers
+    )
     _set(s, f"{element}@{plane}", "@bpmnElement", {"r": element})
 
 

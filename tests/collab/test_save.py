@@ -25,12 +25,14 @@ def renamed(name: bytes) -> bytes:
     return TEXT.replace(b'name="Do"', b'name="' + name + b'"')
 
 
-async def live_edit(log: UpdateLog, owner: Owner, diagram: UUID, *changes: Change) -> int:
-    """What an editor's browser would write."""
+async def live_edit(log: UpdateLog, owner: Owner, diagram: UUID, *changes: Change, client: int = 4242) -> int:
+    """What an editor's browser would write; each has a client of its own."""
     stored = await log.load(owner.org_id, diagram)
-    update = document.write(document.load(stored.updates, 4242), changes)
+    update = document.write(document.load(stored.updates, client), changes)
     assert update is not None
-    (seq,) = await log.append([Append(owner.org_id, diagram, 1, update, owner.user_id, 4242, ((4242, owner.user_id),))])
+    (seq,) = await log.append(
+        [Append(owner.org_id, diagram, 1, update, owner.user_id, client, ((client, owner.user_id),))]
+    )
     assert isinstance(seq, int)
     return seq
 

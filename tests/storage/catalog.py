@@ -26,6 +26,8 @@ EXTRA: dict[tuple[str, str], tuple[str, str, str | None, str | None]] = {
     ("memberships", "added"): ("INSERT", "colane_app", None, TENANT),
     ("memberships", "changed"): ("UPDATE", "colane_app", TENANT, TENANT),
     ("memberships", "removed"): ("DELETE", "colane_app", TENANT, None),
+    ("users", "named"): ("SELECT", "colane_worker", "...", None),
+    ("memberships", "named"): ("SELECT", "colane_worker", TENANT, None),
     ("leases", "claims"): ("ALL", "colane_worker", "true", "true"),
 }
 for _table in ("organizations", "diagram_heads", "updates", "snapshots", "outbox"):
@@ -86,7 +88,9 @@ async def policies(conn: asyncpg.Connection) -> list[Any]:
     rows = await conn.fetch("SELECT * FROM pg_policies WHERE schemaname = 'colane'")
     actual = {}
     for row in rows:
-        qual = "..." if row["policyname"] == "colleagues" and qual_of_colleagues(row["qual"]) else row["qual"]
+        qual = (
+            "..." if row["policyname"] in ("colleagues", "named") and qual_of_colleagues(row["qual"]) else row["qual"]
+        )
         roles = ",".join(sorted(row["roles"]))
         actual[row["tablename"], row["policyname"]] = (row["cmd"], roles, qual, row["with_check"])
         if row["permissive"] != "PERMISSIVE":
@@ -180,15 +184,21 @@ async def rights(conn: asyncpg.Connection) -> list[Any]:
 
 
 async def columns(conn: asyncpg.Connection) -> list[Any]:
-    """The look-ups' role reads ids, hashes and what decides about them; never a name, a text or a password."""
+    """The look-ups' role reads ids, hashes and what decides about them; never a name, a text or a password. The worker
+    reads of people what they are called."""
     rows = await conn.fetch(
         "SELECT c.relname, t.attname, r.rolname, a.privilege_type FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid,"
         " aclexplode(t.attacl) a JOIN pg_roles r ON r.oid = a.grantee WHERE c.relnamespace = 'colane'::regnamespace"
     )
     fine = {"id", "email", "org_id", "user_id", "diagram_id", "role", "secret_hash", "expires_at", "used_at", "visibility",
             "created_by", "deleted_at"}  # fmt: skip
+    named = {("users", "id"), ("users", "name"), ("memberships", "org_id"), ("memberships", "user_id"),
+             ("diagram_members", "org_id"), ("diagram_members", "user_id")}  # fmt: skip
     found: list[Any] = []
     for row in rows:
+        if (row["rolname"], row["privilege_type"]) == ("colane_worker", "SELECT"):
+            found += [row] if (row["relname"], row["attname"]) not in named else []
+            continue
         if row["rolname"] == "colane_lookup" and (row["attname"] not in fine or row["privilege_type"] != "SELECT"):
             found.append(row)
         if row["rolname"] != "colane_lookup" and row["relname"] != "versions":

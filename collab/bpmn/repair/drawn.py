@@ -55,7 +55,7 @@ def twice(draft: Draft) -> None:
 
 
 def drawn(draft: Draft) -> None:
-    """Gives every visible element of the editor its shape. In a container that is drawn again more can be seen: once more."""
+    """Gives every visible element of the editor its shape. In what is drawn again more can be seen: once more."""
     paper = _Paper(draft)
     looked: set[str] = set()
     while missing := [key for key in draft.everyone() if key not in looked and paper.lacks(key)]:

@@ -45,7 +45,7 @@ export function twice(draft: Draft): void {
   }
 }
 
-/** Gives every visible element of the editor its shape. In a container that is drawn again more can be seen: once more. */
+/** Gives every visible element of the editor its shape. In what is drawn again more can be seen: once more. */
 export function drawn(draft: Draft): void {
   const paper = new Paper(draft);
   const looked = new Set<string>();
