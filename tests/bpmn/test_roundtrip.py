@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collab.bpmn import diagram
+from collab.bpmn import diagram, imports, repair, xml
 from collab.bpmn.errors import BpmnError
 from tests.interop.infoset import infoset
 
@@ -52,6 +52,7 @@ def test_other_peoples_files_come_back_as_they_were(corpus: Path) -> None:
             refused += 1
             continue
         assert infoset(text) == infoset(original), path.name
+        assert repair.view(imports.from_tree(xml.parse(original))).repairs == [], f"{path.name}: a fault of its own"
         same += 1
     print(f"{same} files identical, {refused} refused with a reason")
     assert same > refused
