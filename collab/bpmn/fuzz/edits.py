@@ -168,9 +168,10 @@ def move_into(page: Page) -> list[Change]:
 def change_type(page: Page) -> list[Change]:
     """A task or gateway becomes another kind of itself."""
     for kinds in page.rng.sample((TASKS, _GATEWAYS), 2):
-        key = page.one(one for one in page.of(*kinds) if page.bare(one))
+        kind = page.rng.choice(kinds)
+        key = page.one(one for one in page.of(*kinds) if page.could_be(one, kind))
         if key:
-            return [Change(key, "t", page.tag(key, page.rng.choice(kinds)))]
+            return [Change(key, "t", page.tag(key, kind))]
     return []
 
 

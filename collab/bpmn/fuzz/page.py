@@ -13,19 +13,15 @@ from collab.bpmn.place import after
 from collab.bpmn.records import Change, Record, Snapshot, Value
 from collab.bpmn.repair.derive import flow_nodes
 
-# What the editor's model owns besides: lists that the view derives, and what the import noted for it.
-BARE = frozenset({"t", "p", "@id", "@name", "qk", "ioo", "oo"})
-
 
 class Page:
     """The shown diagram, for one edit after another."""
 
     def __init__(self, live: Snapshot, rng: random.Random, make: Callable[[], str]) -> None:
-        seen = imports.plainly(repair.tree(repair.view(live)))
+        seen, self._kinds = repair.shown(live)
         self.nodes: dict[str, Record] = seen.nodes
         self.root = str(seen.meta["root"])
         self.rng, self.make = rng, make
-        self._kinds = {key: imports.kind_of(seen, key) for key in seen.nodes}
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -65,10 +61,15 @@ class Page:
         """The shapes and edges of an element."""
         return [one for one in self.nodes if self.target(one, "@bpmnElement") == key]
 
-    def bare(self, key: str) -> bool:
+    def could_be(self, key: str, kind: str) -> bool:
         """Nothing is said of this element that another type could not carry."""
-        said = {name for name in self.nodes[key] if not name.startswith("l:")}
-        return said <= BARE and not self.children(key)
+        known = grammar.shape(kind)
+        said = [name[1:] for name in self.nodes[key] if name[0] == "@"]
+        return (
+            known is not None
+            and all(":" in name or name in known.attributes for name in said)
+            and all(self.kind(one) in known.ranks for one in self.children(key))
+        )
 
     def holds(self, outer: str, inner: str) -> bool:
         """`inner` is `outer`, or anywhere within it."""

@@ -6,7 +6,7 @@ document: undo needs what they hide. What a file broke already when it was impor
 that is, the import stores it (`qk`), and a rule stays quiet while what it read is unchanged.
 """
 
-from collab.bpmn.records import Snapshot, Value
+from collab.bpmn.records import Record, Snapshot, Value
 from collab.bpmn.repair.attributes import attributes, defaults, identities
 from collab.bpmn.repair.canonical import text_of
 from collab.bpmn.repair.content import content
@@ -19,7 +19,7 @@ from collab.bpmn.repair.reach import reach
 from collab.bpmn.repair.sound import beside_host, drain, keep_definitions, settle
 from collab.bpmn.tree import Node, Tree
 
-__all__ = ["Repair", "View", "canonical", "quirks", "tree", "view"]
+__all__ = ["Repair", "View", "canonical", "quirks", "shown", "tree", "view"]
 
 BLANK_ROOT = {
     "xmlns": "http://www.omg.org/spec/BPMN/20100524/MODEL",
@@ -46,6 +46,18 @@ def view(snapshot: Snapshot) -> View:
         nodes=finish.nodes,
         kinds={key: draft.kind(key) for key in finish.nodes},
     )
+
+
+def shown(snapshot: Snapshot) -> tuple[Snapshot, dict[str, str]]:
+    """The same diagram as records instead of a tree, and the kind of each: for whoever edits what is seen without a page."""
+    draft = _settled(Draft(snapshot))
+    nodes: dict[str, Record] = {}
+    for key, parent in draft.parents.items():
+        record = draft.nodes[key] | draft.changed.get(key, {}) | {"t": draft.tag(key), "d": None}
+        placed = record.get("p")
+        record["p"] = [parent, *(placed[1:] if isinstance(placed, list) else ())] if parent else None
+        nodes[key] = {name: value for name, value in sorted(record.items()) if value is not None}
+    return Snapshot({**snapshot.meta, "root": draft.root}, nodes), {key: draft.kind(key) for key in nodes}
 
 
 def quirks(snapshot: Snapshot) -> dict[str, dict[str, str]]:
