@@ -127,7 +127,7 @@ class _Merging:
                     continue
                 if b is None and self._drops_attribute(register):
                     told = self._edit.told(old, register, a, None)
-                    self._found.kept.append({"element": told.element, "property": told.property})
+                    self._found.kept.append({"element": _known(told.element), "property": told.property})
                     continue
                 found[old, register] = (a, b)
         return found
@@ -226,6 +226,7 @@ class _Merging:
 
     def _tell(self, one: Conflict) -> None:
         """Once: an element that is gone with all its parts is one thing that is gone."""
+        one = Conflict(*map(_known, (one.element, one.property, one.base, one.yours, one.theirs)))
         if (one.element, one.property) not in self._seen:
             self._seen.add((one.element, one.property))
             self._found.conflicts.append(one)
@@ -266,6 +267,13 @@ def _named(register: str, value: Value | None) -> set[str]:
     if isinstance(value, list) and value and (register == "p" or register.startswith("l:")):
         return {str(value[0])}
     return set()
+
+
+def _known(value: Any) -> Any:
+    """A name, or a value with names in it, as the base knows them."""
+    if isinstance(value, list):
+        return [_known(one) for one in value]
+    return value.removeprefix(_GONE) if isinstance(value, str) else value
 
 
 def _leans_on_gone(value: Value | None) -> bool:

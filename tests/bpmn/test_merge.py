@@ -318,3 +318,15 @@ def test_a_plane_without_an_id_stays_when_it_shows_something_else() -> None:
         text = text_of(merged(yours, theirs, BARE))
         assert b'BPMNPlane bpmnElement="K"' in text
         assert b'x="70"' in text
+
+
+def test_what_is_gone_is_named_as_the_base_names_it() -> None:
+    """An element without an id, and what leads to one that is gone: seed 1004006, five edits a side."""
+    shape = BARE[BARE.index(b'<bpmndi:BPMNShape bpmnElement="B">') : BARE.index(b"</bpmndi:BPMNPlane>")]
+    gone, moved = bare((shape, b"")), bare((b'x="50"', b'x="70"'))
+    for yours, theirs in ((gone, moved), (moved, gone)):
+        ((element, what, *_),) = clash_of(merged(yours, theirs, BARE))
+        assert what == "element"
+        assert element.startswith("~")
+    turned = small((b'targetRef="B"', b'targetRef="C"'))
+    assert clash_of(merged(turned, small(NO_C), SMALL)) == [("AB", "targetRef", "B", "C", None)]
