@@ -71,11 +71,13 @@ def corpus() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Where the time went, by folder."""
+    """What long runs counted, and where the time went, by folder."""
     spent: dict[str, float] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
+                for name, value in report.user_properties if report.when == "call" else ():
+                    terminalreporter.write_line(f"{report.nodeid}: {name}: {value}")
                 folder = "/".join(report.nodeid.split("/")[:2])
                 spent[folder] = spent.get(folder, 0.0) + report.duration
     for folder, seconds in sorted(spent.items(), key=lambda pair: -pair[1]):

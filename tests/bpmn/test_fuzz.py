@@ -4,6 +4,7 @@ import itertools
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,9 @@ def test_the_fuzz_sees_a_repair_rule_that_is_broken(rule: str, monkeypatch: pyte
 
 
 @pytest.mark.timeout(0)
-def test_the_corpus_stays_valid_under_random_edits(corpus: Path) -> None:
+def test_the_corpus_stays_valid_under_random_edits(
+    corpus: Path, record_property: Callable[[str, object], None]
+) -> None:
     minutes = float(os.environ.get("COLANE_LONG_MINUTES") or 0)
     if not minutes:
         pytest.skip("only with --long")
@@ -89,5 +92,6 @@ def test_the_corpus_stays_valid_under_random_edits(corpus: Path) -> None:
                     )
                 except BpmnError:
                     continue
-    print(f"seed {seed}: {report.files} files, {report.merges} merges, {report.edits} edits")
+    counts = f"{report.merges} merges, {report.mirrored} of them also in TypeScript, {report.edits} edits"
+    record_property("fuzz", f"seed {seed}: {report.files} files, {counts}, {len(report.failures)} failures")
     assert report.failures == [], report.failures[:5]

@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -199,12 +200,17 @@ def test_random_pairs_of_edits_merge_unless_both_changed_the_same() -> None:
 
 
 @pytest.mark.timeout(0)
-def test_random_pairs_over_the_corpus(corpus: Path) -> None:
+def test_random_pairs_over_the_corpus(
+    corpus: Path, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     minutes = float(os.environ.get("COLANE_LONG_MINUTES") or 0)
     if not minutes:
         pytest.skip("only with --long")
     files = [file for file in sorted(corpus.rglob("*.bpmn")) if file.stat().st_size < 200_000]
-    assert merges.run(10 * minutes, files)
+    kept = merges.run(10 * minutes, files)
+    told = capsys.readouterr().out
+    record_property("merges", told)
+    assert kept, told
 
 
 BARE = b"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI"

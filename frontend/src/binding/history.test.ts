@@ -193,7 +193,7 @@ describe("undo", () => {
     expect(sum.left, "something was left to others").toBeGreaterThan(SEEDS);
     expect(sum.gone, "deletions were taken back").toBeGreaterThan(SEEDS);
     expect(sum.moved, "and moves to another parent").toBeGreaterThan(SEEDS);
-  }, 60_000);
+  }, 60_000 + SEEDS * 200);
 
   it("takes everything back when nobody else wrote, and does it again", () => {
     for (let seed = first; seed < first + 50; seed++) {
