@@ -103,6 +103,26 @@ async def test_live_edits_become_a_version_before_anything_is_saved_over_them(
     assert b'name="On top"' in text_now
 
 
+async def test_who_saves_again_from_the_old_file_keeps_what_a_colleague_did(
+    db: Database, shop: Workshop, log: UpdateLog
+) -> None:
+    ann, bob = await somebody(db), await somebody(db, "Bob")
+    diagram = await diagram_of(db, shop, ann)
+    mine = renamed(b"Done")
+    assert (await save.save(db, log, shop, grant=ann.grant(diagram), xml=mine, base=1)).version == 2
+    colleague = Owner(bob.user_id, ann.org_id, bob.email)
+    await live_edit(log, colleague, diagram, Change("Task_2", "@name", "Bob's"), client=77)
+    again = mine.replace(b'id="Lane_1" name="First"', b'id="Lane_1" name="Mine"')
+    with pytest.raises(save.VersionConflict) as raised:
+        await save.save(db, log, shop, grant=ann.grant(diagram), xml=again, base=2)
+    assert raised.value.conflict["auto_mergeable"]
+    merged = await save.save(db, log, shop, grant=ann.grant(diagram), xml=again, base=2, merging=True)
+    assert (merged.version, merged.merged) == (4, True), "3 is what Bob did"
+    shown = (await save.live(db, log, shop, ann.grant(diagram))).xml
+    for edit in (b'name="Done"', b'name="Bob\'s"', b'id="Lane_1" name="Mine"'):
+        assert edit in shown
+
+
 async def test_of_many_saves_on_one_base_exactly_one_wins(db: Database, shop: Workshop, log: UpdateLog) -> None:
     owner = await somebody(db)
     diagram = await diagram_of(db, shop, owner)
