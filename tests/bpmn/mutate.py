@@ -73,6 +73,9 @@ NAMED: dict[str, Mutation] = {
     "task deleted while a flow was drawn to it": _all(
         lambda s: _drop(s, "Sub_1"), lambda s: _flow(s, "~9.f", "Task_1", "Sub_1")
     ),
+    "task deleted while a flow was drawn from it to itself": _all(
+        lambda s: _drop(s, "Sub_1"), lambda s: _flow(s, "~9.f", "Sub_1", "Sub_1")
+    ),
     "two containers moved into each other": _all(
         lambda s: _make(s, "~9.s", "bpmn:subProcess", "Sub_1", at_id="Sub_9"),
         lambda s: _set(s, "Sub_1", "p", ["~9.s", "a0", "Process_1"]),

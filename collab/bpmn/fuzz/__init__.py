@@ -1,8 +1,9 @@
 """Random concurrent editing of real files, and what must hold after every merge. Seeded: a seed is a whole run again.
 
 Several replicas make the edits an editor makes, hear of each other in pieces and in any order, and meet at the end. Then:
-all show the same to the byte; the text is valid where the file was; no reference leads nowhere that led somewhere before;
-the text imports into what was shown; and an edit made alone changed nothing but what it touched. Pure, but for its length.
+all show the same to the byte, and tell the same repairs; the text is valid where the file was; no reference leads nowhere
+that led somewhere before; the text imports into what was shown; and an edit made alone changed nothing but what it touched.
+Pure, but for its length.
 """
 
 import random
@@ -171,14 +172,17 @@ class _Round:
 
     def _judge(self) -> None:
         records = [document.read(one.doc) for one in self._all]
-        texts = {text_of(one) for one in records}
+        views = [repair.view(one) for one in records]
+        texts = {xml.write(repair.tree(one)) for one in views}
         if len(texts) != 1:
             self._fail("equal", f"{len(texts)} different texts")
+        if len(told := {tuple(one.repairs) for one in views}) != 1:
+            self._fail("told", f"{len(told)} different lists of repairs")
         for rule, detail in self._start.soundness.judge(min(texts)):
             self._fail(rule, detail)
         if self._start.mirror is not None and self._number % SAMPLE == 0:
             self._report.mirrored += 1
-            if self._start.mirror(records[0]) != repair.canonical(repair.view(records[0])):
+            if self._start.mirror(records[0]) != repair.canonical(views[0]):
                 self._fail("mirror", "Python and TypeScript show something else")
 
 

@@ -56,9 +56,13 @@ def _required(kind: str) -> tuple[tuple[frozenset[str], int], ...]:
 def collect(draft: Draft, keys: list[str]) -> None:
     """Writes down who refers to whom among shown nodes."""
     for key in keys:
-        for name, value in draft.nodes[key].items():
-            if isinstance(value, dict) and (name == "x" or name[0] == "@") and (to := target(value)) is not None:
-                draft.referrers.setdefault(to, []).append((key, name))
+        leading = [
+            (name, to)
+            for name, value in draft.nodes[key].items()
+            if isinstance(value, dict) and (name == "x" or name[0] == "@") and (to := target(value)) is not None
+        ]
+        for name, to in sorted(leading):  # no replica has the registers of a record in the same order
+            draft.referrers.setdefault(to, []).append((key, name))
 
 
 def keep_definitions(draft: Draft) -> None:

@@ -15,8 +15,10 @@ const CATCH = new Set(["messageEventDefinition", "timerEventDefinition", "condit
 export function collect(draft: Draft, keys: readonly string[]): void {
   for (const key of keys) {
     const record = draft.record(key);
-    for (const name in record) {
-      const to = name === "x" || name.startsWith("@") ? target(record[name]) : null;
+    const leading = Object.keys(record).filter((name) => (name === "x" || name.startsWith("@")) && target(record[name]) !== null);
+    // No replica has the registers of a record in the same order.
+    for (const name of sorted(leading)) {
+      const to = target(record[name]);
       if (to === null) continue;
       const list = draft.referrers.get(to);
       if (list) list.push([key, name]);
