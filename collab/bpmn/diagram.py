@@ -20,6 +20,7 @@ from collab.bpmn.tree import Tree
 
 _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_ROUNDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,30 +135,34 @@ def _bless(doc: document.Shared, seen: repair.View, faults: Mapping[str, set[str
     merged only its own `faults` (key to rules) are: what the two sides broke together is repaired.
     """
     before = {(one.rule, one.key) for one in seen.repairs}
-    for _ in range(imports.ATTEMPTS):
+    for _ in range(_ROUNDS):  # what is allowed may bring more to light
         now = document.read(doc)
         after = repair.view(now)
-        fresh = [
-            one
-            for one in after.repairs
-            if (one.rule, one.key) not in before
-            and one.key in now.nodes
-            and (faults is None or one.rule in faults.get(one.key, ()))
-        ]
-        if not fresh:
-            break
-        found = repair.quirks(now)
+        found: dict[str, dict[str, str]] | None = None
         notes: dict[str, dict[str, Value]] = {}
-        for one in fresh:
-            # A rule may name what it read ("attribute@color"); what was repaired before stays repaired.
-            seals = {rule: s for rule, s in found.get(one.key, {}).items() if rule.partition("@")[0] == one.rule}
-            if seals:
-                held = now.nodes[one.key].get("qk")
-                notes.setdefault(one.key, dict(held) if isinstance(held, dict) else {}).update(seals)
+        for one in after.repairs:
+            record = now.nodes.get(one.key)
+            if (one.rule, one.key) in before or record is None:
+                continue
+            if faults is not None and one.rule not in faults.get(one.key, ()):
+                continue
+            found = repair.quirks(now) if found is None else found
+            # A rule may name what it read ("attribute@color"), or leave the word to another; what was repaired before
+            # stays repaired.
+            seals = {
+                rule: seal
+                for rule, seal in found.get(one.key, {}).items()
+                if (rule.partition("@")[0], one.key) not in before
+            }
+            told = {rule: seal for rule, seal in seals.items() if rule.partition("@")[0] == one.rule}
+            known = record.get("qk")
+            held = notes.get(one.key) or (dict(known) if isinstance(known, dict) else {})
+            if not held.items() >= (told or seals).items():
+                notes[one.key] = held | (told or seals)
         if not notes:
-            break
+            return after
         document.write(doc, [Change(key, "qk", note) for key, note in notes.items()])
-    return after
+    return repair.view(document.read(doc))
 
 
 def differences(base: bytes, other: bytes) -> list[Difference]:

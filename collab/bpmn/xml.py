@@ -2,7 +2,7 @@
 
 expat reads names, prefixes and CDATA marks as written; the writer gives every tree the same bytes everywhere. Refused
 while reading: DOCTYPE, entities of one's own, encodings we do not know, anything over the limits. White space between
-elements is dropped and made anew; inside mixed text, leaves and xml:space="preserve" it stays to the letter.
+elements is dropped and made anew; in mixed text, xml:space="preserve" and what holds no element it stays to the letter.
 """
 
 import codecs
@@ -33,6 +33,8 @@ DEFAULT: Final = Limits()
 # By the names Python's codecs give them; what an author may have meant with any of their aliases.
 _ENCODINGS: Final = frozenset({"utf-8", "utf-8-sig", "utf-16", "ascii", "iso8859-1", "iso8859-15", "cp1252"})
 _DECLARED: Final = re.compile(rb"""^<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._\-]+)["']""")
+# How a text begins that is UTF-32, UTF-16 without a mark, or EBCDIC: XML's own appendix F. The first looks like UTF-16.
+_UNREAD: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, b"\0\0\0<", b"\0<", b"<\0", b"\x4c\x6f\xa7\x94")
 _UNDEFINED_ENTITY: Final = 11  # expat's XML_ERROR_UNDEFINED_ENTITY
 _PRESERVE: Final = "xml:space"
 
@@ -72,6 +74,8 @@ def _explained(error: expat.ExpatError) -> BpmnError:
 def _decode(data: bytes, charset: str | None) -> bytes:
     """The text as UTF-8 without byte order mark."""
     name = _encoding(data, charset)
+    if data.startswith(_UNREAD) and not charset:
+        raise MalformedError("the file's encoding is not one we read; save it as UTF-8", "encoding")
     try:
         known = codecs.lookup(name).name
     except LookupError:
@@ -223,10 +227,9 @@ def is_layout(node: Node) -> bool:
 
 
 def _drop_layout(node: Node) -> None:
-    """White space goes unless it is the whole content of a leaf, or part of mixed text."""
+    """White space between elements goes; in a leaf, beside a lone comment and in mixed text it stays."""
     children = node.children
-    blanks = sum(map(is_layout, children))
-    if not blanks or blanks == len(children):
+    if not any(child.is_element for child in children):
         return
     if any(child.tag == TEXT and not is_layout(child) for child in children):
         return
@@ -295,7 +298,7 @@ def _node(node: Node, put: Callable[[str], None], indent: str, *, inline: bool) 
             return
         put(">")
         space = attributes.get(_PRESERVE)
-        inline = inline or space == "preserve" or any(child.tag == TEXT for child in children)
+        inline = inline or space == "preserve" or not _may_be_laid_out(children)
         deeper = indent + "  "
         for child in children:
             if not inline:
@@ -304,6 +307,11 @@ def _node(node: Node, put: Callable[[str], None], indent: str, *, inline: bool) 
         if not inline:
             put(indent)
         put(f"</{tag}>")
+
+
+def _may_be_laid_out(children: list[Node]) -> bool:
+    """Would the reader drop the white space put between these? See _drop_layout."""
+    return any(child.is_element for child in children) and not any(child.tag == TEXT for child in children)
 
 
 def _legal(text: str) -> str:

@@ -64,3 +64,30 @@ def test_the_encodings_people_use_are_read(encoding: str) -> None:
     word = "Pruefung" if encoding == "ascii" else "Prüfung"
     text = f'<?xml version="1.0" encoding="{name}"?><a n="{word}">{word}</a>'
     assert f'n="{word}">{word}<'.encode() in diagram.roundtrip(text.encode(encoding))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<a>" * 200 + "</a>" * 200,
+        "<a " + " ".join(f'x{n}="{n}"' for n in range(1_000)) + "/>",
+        f'<a b="{"x" * 1024 * 1024}"/>',
+        f"<a>{'x' * 1024 * 1024}</a>",
+        f"<a><!--{'x' * 1024 * 1024}--></a>",
+        f"<a>{'<b/>' * 9_999}</a>",
+    ],
+    ids=["depth", "attributes", "attribute", "text", "comment", "elements"],
+)
+def test_what_is_just_within_the_limits_comes_back(text: str) -> None:
+    assert infoset(diagram.roundtrip(text.encode())[0]) == infoset(text.encode())
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [" ", "<!--c-->", " <!--c--> ", "\n<?p i?>\n", "<b/> ", " <b/> <!--c--> ", " <b/> x ", "<![CDATA[]]>", " <![CDATA[]]> ", "\xa0<b/>"],
+)
+@pytest.mark.parametrize("space", ["", ' xml:space="preserve"', ' xml:space="default"'])
+def test_white_space_counts_unless_it_stands_between_elements(inside: str, space: str) -> None:
+    text = f"<a{space}>{inside}</a>".encode()
+    assert infoset(diagram.roundtrip(text)[0]) == infoset(text)
+    assert diagram.roundtrip(diagram.roundtrip(text)[0])[0] == diagram.roundtrip(text)[0]

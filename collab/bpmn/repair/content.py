@@ -83,7 +83,7 @@ def _singles(draft: Draft, key: str, known: Shape) -> None:
     for child in sorted(draft.shown(key)):
         kind = draft.kind(child)
         most = known.most.get(kind, 0)
-        if not most:
+        if not most or child not in draft.parents:  # it went with another one
             continue
         before = count.setdefault(known.ranks[kind], [])
         if len(before) < most:
@@ -111,6 +111,8 @@ def _choices(draft: Draft, key: str, known: Shape) -> None:
                     groups[place].append(child)
         present = sorted((group for group in groups if group), key=lambda group: group[0])
         for child in [child for group in present[1:] for child in group]:
+            if child not in draft.parents:
+                continue
             record = draft.nodes[child]
             if draft.fires("choice", child, [record.get("t"), record.get("p"), present[0][0]]):
                 other = draft.called(present[0][0])

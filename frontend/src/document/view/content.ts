@@ -70,7 +70,7 @@ function singles(draft: Draft, key: string, known: Shape): void {
     const kind = draft.kind(child);
     const most = known.most.get(kind) ?? 0;
     const rank = known.ranks.get(kind);
-    if (most === 0 || rank === undefined) continue;
+    if (most === 0 || rank === undefined || !draft.parents.has(child)) continue; // the last: it went with another one
     const before = count.get(rank) ?? [];
     count.set(rank, before);
     if (before.length < most) {
@@ -101,6 +101,7 @@ function choices(draft: Draft, key: string, known: Shape): void {
     const first = present[0]?.[0];
     if (first === undefined) continue;
     for (const child of present.slice(1).flat()) {
+      if (!draft.parents.has(child)) continue;
       const record = draft.record(child);
       if (!draft.fires("choice", child, [record["t"], record["p"], first])) continue;
       draft.report("choice", child, `${draft.called(child)} hidden: ${draft.called(first)} was set as well`, first);
