@@ -109,6 +109,12 @@ def grammar(folder: Path) -> Json:
                 union = part.find(XS + "union") is not None
                 simple[name] = [] if union else [str(e.get("value")) for e in part.iter(XS + "enumeration")]
     for kind, declared in local.items():
+        if "abstract" in types.get(elements.get(kind, ""), {}):
+            # An abstract name can stand nowhere; one type uses it again for a part of its own (<event>).
+            elements[kind] = declared
+            for members in heads.values():
+                if kind in members:
+                    members.remove(kind)
         elements.setdefault(kind, declared)
     return {"elements": elements, "heads": heads, "simple": simple, "types": types}
 
