@@ -5,7 +5,7 @@ ids that look like our own keys, namespaces bound twice, taken back and shadowed
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 MODEL: Final = "http://www.omg.org/spec/BPMN/20100524/MODEL"
@@ -38,14 +38,44 @@ INNER: Final = (
     "multiInstanceLoopCharacteristics", "ioSpecification", "dataInputAssociation", "property", "text", "script",
     "conditionExpression", "laneSet", "flowNodeRef", "performer", "noSuch", "sequenceFlow",
 )  # fmt: skip
-REFERENCES: Final = ("sourceRef", "targetRef", "default", "attachedToRef", "messageRef", "dataObjectRef", "processRef", "itemSubjectRef")
-NUMBERS: Final = ("1", "1.0", "01", "-3.50", "+2", "1e3", ".5", "5.", " 7 ", "NaN", "", "1,5", "99999999999999999999", "-0")
+REFERENCES: Final = (
+    "sourceRef",
+    "targetRef",
+    "default",
+    "attachedToRef",
+    "messageRef",
+    "dataObjectRef",
+    "processRef",
+    "itemSubjectRef",
+)
+NUMBERS: Final = (
+    "1",
+    "1.0",
+    "01",
+    "-3.50",
+    "+2",
+    "1e3",
+    ".5",
+    "5.",
+    " 7 ",
+    "NaN",
+    "",
+    "1,5",
+    "99999999999999999999",
+    "-0",
+)
 WORDS: Final = (
     "", " ", "  ", "\n", "\t", "a", "a b", " a ", "a\r\nb", "<&>\"'", "]]>", "--", "\r", "\x85", "\u2028", "é", "😀", "\xa0",
     "${a < b && c}", "&amp;", "x" * 300, "1.0", "true", "\ufeff",
 )  # fmt: skip
 ENCODINGS: Final = ("utf-8", "utf-8-sig", "utf-16", "iso8859-1", "iso8859-15", "cp1252", "ascii")
-DECLARED: Final = {"utf-8-sig": "UTF-8", "utf-8": "utf-8", "cp1252": "Windows-1252", "ascii": "US-ASCII", "utf-16": "UTF-16"}
+DECLARED: Final = {
+    "utf-8-sig": "UTF-8",
+    "utf-8": "utf-8",
+    "cp1252": "Windows-1252",
+    "ascii": "US-ASCII",
+    "utf-16": "UTF-16",
+}
 
 Scope = dict[str, str]  # prefix -> one of NAMESPACES, "" for none
 
@@ -78,9 +108,12 @@ class _Writer:
             declaration += rng.choice(["", " standalone='yes'", ' standalone="no"']) + rng.choice(["?>", " ?>"])
         around = [self.aside() if self.rng.random() < 0.2 else "" for _ in range(2)]
         root = self.definitions()
-        text = self.newline.join([declaration, around[0], root, around[1]]) if declaration else around[0] + root + around[1]
-        held = text.encode(encoding, "surrogatepass" if encoding == "x" else "xmlcharrefreplace")
-        return held
+        text = (
+            self.newline.join([declaration, around[0], root, around[1]])
+            if declaration
+            else around[0] + root + around[1]
+        )
+        return text.encode(encoding, "xmlcharrefreplace")
 
     def definitions(self) -> str:
         scope: Scope = {}
@@ -135,7 +168,9 @@ class _Writer:
             return self.named(inner, "flowNodeRef")
 
         def lane(inner: Scope) -> str:
-            return self.element(inner, "m", "lane", None, [member] * self.rng.randrange(4) + [self.inner] * self.rng.randrange(2))
+            return self.element(
+                inner, "m", "lane", None, [member] * self.rng.randrange(4) + [self.inner] * self.rng.randrange(2)
+            )
 
         return self.element(scope, "m", "laneSet", None, [lane] * self.rng.randrange(3))
 
@@ -143,7 +178,9 @@ class _Writer:
         """An element whose text names another."""
         if self.odd():
             return self.inner(scope)
-        return self.element(scope, "m", local, {} if self.rng.random() < 0.9 else None, [lambda _: self.escaped(self.reference(scope))])
+        return self.element(
+            scope, "m", local, {} if self.rng.random() < 0.9 else None, [lambda _: self.escaped(self.reference(scope))]
+        )
 
     def inner(self, scope: Scope) -> str:
         parts = [self.rng.choice([self.thing, self.text, self.text]) for _ in range(self.rng.randrange(3))]
@@ -154,7 +191,9 @@ class _Writer:
         parts: list[Callable[[Scope], str]] = []
         if self.rng.random() < 0.6:
             parts = [self.rng.choice([self.text, self.thing, self.inner]) for _ in range(self.rng.randrange(3))]
-        return self.element(scope, self.rng.choice(["x", "x", "m", ""]), self.rng.choice(["task", "v", "documentation"]), None, parts)
+        return self.element(
+            scope, self.rng.choice(["x", "x", "m", ""]), self.rng.choice(["task", "v", "documentation"]), None, parts
+        )
 
     def diagram(self, scope: Scope) -> str:
         def plane(inner: Scope) -> str:
@@ -216,9 +255,9 @@ class _Writer:
             for prefix in own:
                 made[f"{prefix}:{'same' if rng.random() < 0.1 and len(own) == 1 else 'a' + prefix}"] = rng.choice(WORDS)
         if self.odd():
-            made[rng.choice(["xml:space", "xml:lang", "xml:base", "isExecutable", "__proto__", "constructor", "class"])] = (
-                rng.choice(["preserve", "default", "en", ""])
-            )
+            made[
+                rng.choice(["xml:space", "xml:lang", "xml:base", "isExecutable", "__proto__", "constructor", "class"])
+            ] = rng.choice(["preserve", "default", "en", ""])
         return made
 
     # -- spelling ----------------------------------------------------------------------------------------------------
@@ -229,7 +268,7 @@ class _Writer:
         namespace: str,
         local: str,
         attributes: dict[str, str] | None,
-        parts: list[Callable[[Scope], str]],
+        parts: Sequence[Callable[[Scope], str]],
         *,
         bare: bool = False,
     ) -> str:
@@ -252,12 +291,16 @@ class _Writer:
         order = list(held.items())
         rng.shuffle(order)
         blank = rng.choice(["\n ", "\t", "  "]) if self.odd() else " "
-        start = f"<{tag}" + "".join(f"{blank}{name}{' = ' if self.odd() else '='}{self.quoted(value)}" for name, value in order)
+        start = f"<{tag}" + "".join(
+            f"{blank}{name}{' = ' if self.odd() else '='}{self.quoted(value)}" for name, value in order
+        )
         made = [part(scope) for part in parts]
         if self.odd():
-            made.insert(rng.randrange(len(made) + 1), rng.choice([self.aside, lambda: self.text(scope)])())
+            made.insert(rng.randrange(len(made) + 1), self.aside() if rng.random() < 0.5 else self.text(scope))
         if not made:
-            return start + rng.choice(["/>", " />", f"></{tag}>", f"></{tag} >"] if rng.random() < 0.9 else [f"> \t</{tag}>"])
+            return start + rng.choice(
+                ["/>", " />", f"></{tag}>", f"></{tag} >"] if rng.random() < 0.9 else [f"> \t</{tag}>"]
+            )
         space = self.newline + "  " if rng.random() < 0.7 and all(one.startswith("<") for one in made) else ""
         return f"{start}>{space}{space.join(made)}{space}</{tag}>"
 

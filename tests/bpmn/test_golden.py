@@ -66,7 +66,9 @@ def test_a_golden_file_is_valid_needs_no_repair_and_comes_back(path: Path) -> No
     assert made.rendered.repairs == []
     if path.stem != "quirks":
         assert schema.problems(text) == []
-        assert "qk" not in "".join(name for record in imports.from_tree(xml.parse(text)).nodes.values() for name in record)
+        assert "qk" not in "".join(
+            name for record in imports.from_tree(xml.parse(text)).nodes.values() for name in record
+        )
     svg = made.rendered.thumbnail
     assert svg.startswith("<svg")
 

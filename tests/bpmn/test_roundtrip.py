@@ -84,7 +84,18 @@ def test_what_is_just_within_the_limits_comes_back(text: str) -> None:
 
 @pytest.mark.parametrize(
     "inside",
-    [" ", "<!--c-->", " <!--c--> ", "\n<?p i?>\n", "<b/> ", " <b/> <!--c--> ", " <b/> x ", "<![CDATA[]]>", " <![CDATA[]]> ", "\xa0<b/>"],
+    [
+        " ",
+        "<!--c-->",
+        " <!--c--> ",
+        "\n<?p i?>\n",
+        "<b/> ",
+        " <b/> <!--c--> ",
+        " <b/> x ",
+        "<![CDATA[]]>",
+        " <![CDATA[]]> ",
+        "\xa0<b/>",
+    ],
 )
 @pytest.mark.parametrize("space", ["", ' xml:space="preserve"', ' xml:space="default"'])
 def test_white_space_counts_unless_it_stands_between_elements(inside: str, space: str) -> None:

@@ -80,6 +80,13 @@ def test_the_order_of_records_changes_nothing(everything: Snapshot) -> None:
         assert repair.canonical(repair.view(shuffled)) == repair.canonical(repair.view(merged)), name
 
 
+@pytest.mark.parametrize("seed", [21, 279], ids=["the root is a host", "two references to one that went"])
+def test_what_random_damage_once_broke(everything: Snapshot, seed: int) -> None:
+    merged = randomly(everything, random.Random(seed), 10)
+    backwards = Snapshot(merged.meta, {key: dict(reversed(record.items())) for key, record in merged.nodes.items()})
+    assert repair.canonical(repair.view(backwards)) == repair.canonical(repair.view(merged))
+
+
 def test_unsynchronized_edits_of_a_valid_file_are_always_shown_valid(everything: Snapshot) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")

@@ -11,7 +11,7 @@ from collab.bpmn.grammar import Shape, derives, enumeration, shape, typed
 from collab.bpmn.records import Value
 from collab.bpmn.repair.canonical import base36, digest
 from collab.bpmn.repair.draft import Draft, target
-from collab.bpmn.repair.names import INTEGER, NAME, NCNAME, NUMBER, QNAME, SPACE, UNFIT, fit, is_name
+from collab.bpmn.repair.names import INTEGER, NAME, NCNAME, NUMBER, QNAME, SPACE, fit, fits, is_name
 from collab.bpmn.repair.sound import remove, unhost
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -42,7 +42,7 @@ def attributes(draft: Draft) -> None:
         known = _shape(draft, key, kind)
         record = draft.nodes[key]
         odd = [name for name in record if name[:1] == "@" and not _fits(draft, key, name[1:], record[name], known)]
-        for name in sorted(odd):
+        for name in sorted(odd) if odd else ():
             value = record[name]
             if draft.value(key, name) is not None and draft.fires(f"attribute{name}", key, [record.get("t"), value]):
                 _leave_out(draft, key, name, value)
@@ -72,7 +72,7 @@ def _shape(draft: Draft, key: str, kind: str) -> Shape | None:
 def _fits(draft: Draft, key: str, name: str, value: Value, known: Shape | None) -> bool:  # noqa: PLR0911 -- a list
     if isinstance(value, dict) and target(value) is not None:
         value = "r"  # a reference: its spelling is the view's business
-    if not isinstance(value, str) or not is_name(name) or UNFIT.search(value):
+    if not isinstance(value, str) or not is_name(name) or not fits(value):
         return False
     if known is None or name == "xmlns" or name.startswith("xmlns:"):
         return True

@@ -77,7 +77,6 @@ class Draft:
         self.declaring: set[str] = set()  # records that declare a namespace prefix
         self.everywhere: dict[str, str] = {}  # prefix -> namespace, as the smallest key declares it
         self._learning = learning
-        self._kinds: dict[str, str] = {}
         self._by_kind: dict[str, list[str]] = {}  # empty: not known
         self._scopes: dict[str, Scope] = {}
         for key, record in self.nodes.items():
@@ -85,6 +84,13 @@ class Draft:
                 if name[:6] == "@xmlns" and isinstance(value, str):
                     self.declaring.add(key)
                     self.everywhere.setdefault(name[7:], value)
+        # The kind of a record, by the namespaces in scope where it was written. Asked ten times a record and more, so
+        # all are looked up at once; where only one record declares prefixes, all places know the same.
+        nowhere = Scope({}, {}) if len(self.declaring) <= 1 else None
+        self._kinds = {
+            key: self._kind_of(str(record.get("t")), nowhere or self.scope(key)) for key, record in self.nodes.items()
+        }
+        self.kind: Final = self._kinds.__getitem__
 
     # -- names and values ---------------------------------------------------------------------------------------------
 
@@ -103,24 +109,17 @@ class Draft:
         """The name a record is shown under."""
         return self.tags.get(key) or str(self.nodes[key].get("t"))
 
-    def kind(self, key: str) -> str:
-        """The kind of a record, by the namespaces in scope where it was written."""
-        try:
-            return self._kinds[key]
-        except KeyError:
-            kind = self._kinds[key] = self._kind_of(self.tag(key), self.scope(key))
-            return kind
-
     def retag(self, key: str, local: str) -> None:
         """Shows a record as another element of the same namespace."""
         prefix, colon, _ = self.tag(key).partition(":")
         self.tags[key] = prefix + colon + local if colon else local
-        self._kinds.pop(key, None)
+        self._kinds[key] = self._kind_of(self.tags[key], self.scope(key))
         self._by_kind.clear()
 
     def add(self, key: str, record: Record, parent: str) -> None:
         """Shows a record that is not in the document."""
         self.nodes[key] = record
+        self._kinds[key] = self._kind_of(self.tag(key), self.scope(key))
         self._by_kind.clear()
         self.show(key, parent)
 

@@ -6,6 +6,7 @@ Mirror of frontend/src/document/view/tree.ts.
 """
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from collab.bpmn.grammar import shape
@@ -15,6 +16,8 @@ from collab.bpmn.repair.names import fit, is_tag
 from collab.bpmn.tree import Node
 
 _LAST: Final = 1_000_000_000
+_BY_INDEX: Final = itemgetter(0, 1)
+_BY_RANK: Final = itemgetter(0)
 _KNOWN: Final = {
     "bpmn": "http://www.omg.org/spec/BPMN/20100524/MODEL",
     "bpmndi": "http://www.omg.org/spec/BPMN/20100524/DI",
@@ -41,12 +44,7 @@ class View:
     kinds: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Placed:
-    rank: int | None
-    index: str
-    key: str
-    node: Node
+_Placed = tuple[str, str, int | None, Node]  # index, key, rank, node
 
 
 def outside(listed: Value | None) -> list[Node]:
@@ -68,13 +66,15 @@ class Finish:
         # Prefixes can only be missing where something moved or was made: with one declaring root, look nowhere else.
         self._simple = draft.declaring <= {draft.root}
         self._prefixes: dict[str, str] = {}
+        self._looked_in: dict[str, str] | None = None
+        self._tags: set[str] = set()  # names of elements and attributes that need no declaration in there
+        self._names: set[str] = set()
 
     def build(self, key: str, scope: dict[str, str]) -> Node:
         """One node with all its content."""
         draft = self.draft
         record, tag, kind = draft.nodes[key], draft.tag(key), draft.kind(key)
-        node = Node(tag, {}, [], key=key)
-        self.nodes[key] = node
+        node = self.nodes[key] = Node(tag, {}, [], "", None, key)
         content = record.get("x")
         if kind in ("#", "!", "?"):
             node.text = _fitting(tag, content if isinstance(content, str) else "")
@@ -84,13 +84,14 @@ class Finish:
         folded = unfold(record)
         scope = self._declare(key, node, record, scope, folded)
         known = shape(kind)
-        placed: list[_Placed] = []
-        for child in draft.children.get(key, ()):
-            if draft.parents.get(child) == key:
-                rank = known.ranks.get(draft.kind(child)) if known else None
-                placed.append(_Placed(rank, _index(draft.nodes[child]), child, self.build(child, scope)))
-        for plain, index, inner in folded:
-            placed.append(_Placed(known.ranks.get(plain) if known else None, index, "", inner))
+        ranks = known.ranks if known else {}
+        parents, nodes, kind_of = draft.parents, draft.nodes, draft.kind
+        placed: list[_Placed] = [
+            (_index(nodes[child]), child, ranks.get(kind_of(child)), self.build(child, scope))
+            for child in draft.children.get(key, ())
+            if parents.get(child) == key
+        ]
+        placed += [(index, "", ranks.get(plain), inner) for plain, index, inner in folded]
         if placed:
             node.children = _arrange(placed, as_written=flagged(record.get("oo")) or known is None)
         text = self.written(draft.value(key, "x"))
@@ -151,17 +152,18 @@ class Finish:
 
     def _usual(self, node: Node, scope: dict[str, str], folded: list[tuple[str, str, Node]]) -> bool:
         """Every prefix is known here; most nodes are called like others before them."""
-        if self._prefix(node.tag) not in scope or any(
-            self._prefix(inner.tag) not in scope for _, _, inner in folded[:2]
-        ):
-            return False
-        prefixes = self._prefixes
-        for name in node.attributes:
-            prefix = prefixes.get(name)
-            if prefix is None:
-                prefix = self._prefix(name)
-            if prefix and prefix not in scope:
+        if scope is not self._looked_in:
+            self._looked_in, self._tags, self._names = scope, set(), set()
+        tags = self._tags
+        for tag in (node.tag, *[inner.tag for _, _, inner in folded[:2]]):
+            if tag not in tags:
+                if self._prefix(tag) not in scope:
+                    return False
+                tags.add(tag)
+        if not node.attributes.keys() <= self._names:
+            if not all(not (prefix := self._prefix(name)) or prefix in scope for name in node.attributes):
                 return False
+            self._names.update(node.attributes)
         return True
 
     def _prefix(self, name: str) -> str:
@@ -185,23 +187,21 @@ def _index(record: Record) -> str:
     return p[1] if isinstance(p, list) and len(p) > 1 and isinstance(p[1], str) else ""
 
 
-def _by_index(child: _Placed) -> tuple[str, str]:
-    return (child.index, child.key)
-
-
 def _arrange(placed: list[_Placed], *, as_written: bool) -> list[Node]:
     if len(placed) == 1:
-        return [placed[0].node]
-    placed.sort(key=_by_index)
-    if not as_written:
-        following = _LAST
-        for child in reversed(placed):
-            if child.rank is None:
-                child.rank = following
-            else:
-                following = child.rank
-        placed.sort(key=lambda child: child.rank or 0)
-    return [child.node for child in placed]
+        return [placed[0][3]]
+    placed.sort(key=_BY_INDEX)
+    if as_written:
+        return [node for _, _, _, node in placed]
+    following = _LAST
+    ranked: list[tuple[int, Node]] = []
+    for _, _, own, node in reversed(placed):
+        if own is not None:
+            following = own
+        ranked.append((following, node))
+    ranked.reverse()
+    ranked.sort(key=_BY_RANK)
+    return [node for _, node in ranked]
 
 
 def unfold(record: Record) -> list[tuple[str, str, Node]]:

@@ -37,6 +37,11 @@ def is_name(name: str) -> bool:
     return NAME.fullmatch(name) is not None
 
 
+def fits(text: str) -> bool:
+    """Can XML hold all of it? What can be printed it can, and that is quick to see."""
+    return text.isprintable() or UNFIT.search(text) is None
+
+
 def fit(text: str) -> str:
     """The text with what XML cannot hold replaced."""
-    return UNFIT.sub("\ufffd", text)
+    return text if text.isprintable() else UNFIT.sub("\ufffd", text)

@@ -21,8 +21,8 @@ def climbs(kind: str) -> bool:
 
 
 def holds(draft: Draft, key: str, kind: str) -> bool:
-    """May this node have children of that kind?"""
-    known = grammar.shape(draft.kind(key))
+    """May this node have children of that kind? Nobody ("" is above the root) may."""
+    known = grammar.shape(draft.kind(key)) if key in draft.nodes else None
     return known is not None and kind in known.ranks
 
 

@@ -56,12 +56,12 @@ def _required(kind: str) -> tuple[tuple[frozenset[str], int], ...]:
 def collect(draft: Draft, keys: list[str]) -> None:
     """Writes down who refers to whom among shown nodes."""
     for key in keys:
-        leading = [
+        found = [
             (name, to)
             for name, value in draft.nodes[key].items()
-            if isinstance(value, dict) and (name == "x" or name[0] == "@") and (to := target(value)) is not None
+            if isinstance(value, dict) and (name == "x" or name[:1] == "@") and (to := target(value)) is not None
         ]
-        for name, to in sorted(leading):  # no replica has the registers of a record in the same order
+        for name, to in sorted(found) if len(found) > 1 else found:  # registers come in no order of their own
             draft.referrers.setdefault(to, []).append((key, name))
 
 

@@ -15,11 +15,12 @@ const CATCH = new Set(["messageEventDefinition", "timerEventDefinition", "condit
 export function collect(draft: Draft, keys: readonly string[]): void {
   for (const key of keys) {
     const record = draft.record(key);
-    const leading = Object.keys(record).filter((name) => (name === "x" || name.startsWith("@")) && target(record[name]) !== null);
-    // No replica has the registers of a record in the same order.
-    for (const name of sorted(leading)) {
-      const to = target(record[name]);
-      if (to === null) continue;
+    const referring: string[] = [];
+    for (const name in record)
+      if ((name === "x" || name.startsWith("@")) && target(record[name]) !== null) referring.push(name);
+    // Registers come in no order of their own.
+    for (const name of referring.length > 1 ? sorted(referring) : referring) {
+      const to = target(record[name]) as string;
       const list = draft.referrers.get(to);
       if (list) list.push([key, name]);
       else draft.referrers.set(to, [[key, name]]);
