@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from collab.bpmn import diff, document, grammar, imports, repair, schema, summary, svg, xml
+from collab.bpmn import diff, document, grammar, imports, repair, schema, summary, svg, validate, xml
 from collab.bpmn import merge as merging
 from collab.bpmn.diff import Difference
-from collab.bpmn.errors import MalformedError
 from collab.bpmn.records import Change, Value
 from collab.bpmn.tree import Tree
 
@@ -76,7 +75,7 @@ class ElementChange:
 
 def from_xml(data: bytes, charset: str | None, client_id: int) -> Imported:
     """A BPMN file as a seeded document. Raises the errors of collab.bpmn.errors."""
-    tree = _bpmn(data, charset)
+    tree = validate.read(data, charset)
     snapshot = imports.from_tree(tree)
     update = document.seed(snapshot, client_id)
     return Imported(update, _rendered(repair.view(snapshot)), _verbatim(data, charset, tree))
@@ -94,7 +93,7 @@ def text(updates: Sequence[bytes]) -> bytes:
 
 def edit_towards(updates: Sequence[bytes], data: bytes, charset: str | None, client_id: int) -> Edited:
     """The edit that makes this document show a text, touching nothing the text leaves as it is."""
-    tree = _bpmn(data, charset)
+    tree = validate.read(data, charset)
     doc = document.load(updates, client_id)
     live = document.read(doc)
     seen = repair.view(live)
@@ -112,7 +111,7 @@ def edit_towards(updates: Sequence[bytes], data: bytes, charset: str | None, cli
 
 def merge(updates: Sequence[bytes], base: bytes, data: bytes, charset: str | None, client_id: int) -> Edited | Clash:
     """A text that is based on an older one, carried over to this document; or where both changed the same."""
-    tree = _bpmn(data, charset)
+    tree = validate.read(data, charset)
     doc = document.load(updates, client_id)
     live = document.read(doc)
     seen = repair.view(live)
@@ -216,17 +215,6 @@ def roundtrip(data: bytes) -> tuple[bytes, int, int]:
     return xml.write(seen), summary.summarise(seen)["elements"], len(update)
 
 
-def _bpmn(data: bytes, charset: str | None) -> Tree:
-    """Parsed, and with BPMN definitions at the root."""
-    tree = xml.parse(data, charset)
-    root = tree.root
-    prefix, _, local = root.tag.rpartition(":")
-    namespace = root.attributes.get(f"xmlns:{prefix}" if prefix else "xmlns")
-    if local != "definitions" or namespace != grammar.MODEL:
-        raise MalformedError("this is XML, but not a BPMN 2.0 file: its root is not `definitions` of BPMN 2.0", "root")
-    return tree
-
-
 def _verbatim(data: bytes, charset: str | None, tree: Tree) -> bytes:
     """The text as sent where it is UTF-8 and says nothing else, else in our spelling (a version is always UTF-8)."""
     declared = tree.declaration[1] if tree.declaration else None
@@ -242,7 +230,7 @@ def _rendered(seen: repair.View) -> Rendered:
         xml=written,
         sha256=hashlib.sha256(written).digest(),
         summary=dict(summary.summarise(tree)),
-        valid=not problems,
+        valid=not problems and validate.sound(tree),
         problems=[asdict(problem) for problem in problems],
         repairs=[asdict(one) for one in seen.repairs],
         thumbnail=svg.draw(tree),

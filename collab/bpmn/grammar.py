@@ -70,6 +70,12 @@ def shape(kind: str) -> Shape | None:
 
 
 @cache
+def known() -> tuple[str, ...]:
+    """Every kind the schema declares."""
+    return tuple(_table()["elements"])
+
+
+@cache
 def derives(kind: str, declared: str) -> bool:
     """May xsi:type name this type for an element of that kind?"""
     table, wanted = _table(), _table()["elements"].get(kind)

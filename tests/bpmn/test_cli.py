@@ -61,7 +61,7 @@ def test_validate_names_element_and_fault(files: dict[str, Path]) -> None:
     assert colane("validate", files["base"]).returncode == 0
     told = colane("validate", files["wrong"])
     assert told.returncode == 1
-    assert "AB: targetRef names “Nowhere”" in told.stdout
+    assert "AB: targetRef of sequence flow “AB” names “Nowhere”" in told.stdout
 
 
 def test_git_merges_diagrams_with_it(files: dict[str, Path], tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ def test_the_order_of_records_changes_nothing(everything: Snapshot) -> None:
         assert repair.canonical(repair.view(shuffled)) == repair.canonical(repair.view(merged)), name
 
 
-@pytest.mark.parametrize("seed", [21, 279], ids=["the root is a host", "two references to one that went"])
+@pytest.mark.parametrize(
+    "seed", [21, 279, 2202], ids=["the root is a host", "two references to one that went", "definitions in a ring"]
+)
 def test_what_random_damage_once_broke(everything: Snapshot, seed: int) -> None:
     merged = randomly(everything, random.Random(seed), 10)
     backwards = Snapshot(merged.meta, {key: dict(reversed(record.items())) for key, record in merged.nodes.items()})

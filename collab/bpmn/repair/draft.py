@@ -178,7 +178,8 @@ class Draft:
 
     def shown(self, key: str) -> list[str]:
         """The shown children of a node, in no meant order."""
-        return [child for child in self.children.get(key, ()) if self.parents.get(child) == key]
+        # One that went and came back is listed twice.
+        return [child for child in dict.fromkeys(self.children.get(key, ())) if self.parents.get(child) == key]
 
     def hide(self, top: str) -> None:
         """Takes a node and everything in it out of the view; references to it are looked at later."""

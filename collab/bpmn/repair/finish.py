@@ -88,7 +88,7 @@ class Finish:
         parents, nodes, kind_of = draft.parents, draft.nodes, draft.kind
         placed: list[_Placed] = [
             (_index(nodes[child]), child, ranks.get(kind_of(child)), self.build(child, scope))
-            for child in draft.children.get(key, ())
+            for child in dict.fromkeys(draft.children.get(key, ()))
             if parents.get(child) == key
         ]
         placed += [(index, "", ranks.get(plain), inner) for plain, index, inner in folded]

@@ -15,7 +15,7 @@ from typing import Final
 
 from collab.bpmn import grammar
 from collab.bpmn.repair.draft import Draft, flagged, parent_of, target
-from collab.bpmn.repair.places import above, attach, climbs, holds
+from collab.bpmn.repair.places import DEEPEST, above, attach, climbs, holds
 
 _KEPT: Final = frozenset(
     {
@@ -78,12 +78,14 @@ def keep_definitions(draft: Draft) -> None:
             draft.report("definition", key, f"{draft.called(key)} kept: {draft.called(by)} refers to it", by)
 
 
-def _revive(draft: Draft, key: str) -> bool:
+def _revive(draft: Draft, key: str, inside: frozenset[str] = frozenset()) -> bool:
     before = set(draft.parents)
     parent = parent_of(draft.nodes[key])
     kind = draft.kind(key)
-    if parent is not None and parent in draft.nodes and parent not in draft.parents and draft.kind(parent) in _KEPT:
-        _revive(draft, parent)
+    inside |= {key}  # records may name each other in a ring, or go deeper than anybody shows
+    hidden = parent is not None and parent in draft.nodes and parent not in draft.parents
+    if parent is not None and hidden and draft.kind(parent) in _KEPT and parent not in inside and len(inside) < DEEPEST:
+        _revive(draft, parent, inside)
     if parent is None or parent not in draft.parents or not holds(draft, parent, kind):
         parent = above(draft, key, parent) if climbs(kind) else None
     if parent is None or key in draft.parents:

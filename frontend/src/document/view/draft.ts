@@ -164,7 +164,8 @@ export class Draft {
 
   /** The shown children of a node, in no meant order. */
   shown(key: string): string[] {
-    return (this.children.get(key) ?? []).filter((child) => this.parents.get(child) === key);
+    // One that went and came back is listed twice.
+    return [...new Set(this.children.get(key))].filter((child) => this.parents.get(child) === key);
   }
 
   /** Takes a node and everything in it out of the view; references to it are looked at later. */

@@ -4,15 +4,16 @@ import { parentOf, WALK, type Draft } from "./draft.ts";
 import { members, shape } from "./grammar.ts";
 
 /** The import refuses 200; what merges make deeper is left out. */
-const DEEPEST = 256;
+export const DEEPEST = 256;
 const CLIMBING = ["flowElement", "artifact", "conversationNode"];
 const OTHERS = ["lane", "participant", "messageFlow", "conversationLink"];
 
 /** May this kind live in another container when its own is gone? */
 export const climbs = (kind: string): boolean => OTHERS.includes(kind) || CLIMBING.some((head) => members(head).has(kind));
 
-/** May this node have children of that kind? */
-export const holds = (draft: Draft, key: string, kind: string): boolean => shape(draft.kind(key))?.ranks.has(kind) ?? false;
+/** May this node have children of that kind? Nobody ("" is above the root) may. */
+export const holds = (draft: Draft, key: string, kind: string): boolean =>
+  draft.nodes.has(key) && (shape(draft.kind(key))?.ranks.has(kind) ?? false);
 
 /** Shows a node under a parent, with everything live in it. */
 export function attach(draft: Draft, key: string, parent: string): void {

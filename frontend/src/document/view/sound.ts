@@ -3,7 +3,7 @@
 import { sorted } from "./bytes.ts";
 import { flagged, parentOf, target, type Draft } from "./draft.ts";
 import { members, shape } from "./grammar.ts";
-import { above, attach, climbs, holds } from "./places.ts";
+import { DEEPEST, above, attach, climbs, holds } from "./places.ts";
 
 const KEPT = new Set(
   ("message error signal escalation itemDefinition dataObject dataStore category categoryValue interface operation resource " +
@@ -42,11 +42,14 @@ export function keepDefinitions(draft: Draft): void {
   }
 }
 
-function revive(draft: Draft, key: string): boolean {
+function revive(draft: Draft, key: string, outer: ReadonlySet<string> = new Set()): boolean {
   const before = new Set(draft.parents.keys());
   let parent = parentOf(draft.record(key));
   const kind = draft.kind(key);
-  if (parent !== null && draft.nodes.has(parent) && !draft.parents.has(parent) && KEPT.has(draft.kind(parent))) revive(draft, parent);
+  const inside = new Set(outer).add(key); // records may name each other in a ring, or go deeper than anybody shows
+  const hidden = parent !== null && draft.nodes.has(parent) && !draft.parents.has(parent);
+  if (parent !== null && hidden && KEPT.has(draft.kind(parent)) && !inside.has(parent) && inside.size < DEEPEST)
+    revive(draft, parent, inside);
   if (parent === null || !draft.parents.has(parent) || !holds(draft, parent, kind)) parent = climbs(kind) ? above(draft, key, parent) : null;
   if (parent === null || draft.parents.has(key)) return false;
   attach(draft, key, parent);

@@ -98,7 +98,7 @@ function build(draft: Draft, key: string, nodes: Map<string, ViewNode>, outer: P
   const scope = declare(draft, key, node, record, outer, folded);
   const known = shape(kind);
   const placed: Placed[] = [];
-  for (const child of draft.children.get(key) ?? []) {
+  for (const child of new Set(draft.children.get(key))) {
     if (draft.parents.get(child) !== key) continue;
     const childKind = draft.kind(child);
     const p = draft.nodes.get(child)?.["p"];
