@@ -41,7 +41,8 @@ def problems(xml: bytes) -> list[Problem]:
     try:
         document = etree.fromstring(xml, _parser()).getroottree()
     except etree.XMLSyntaxError as error:
-        return [Problem(error.lineno or 0, f"not well-formed: {error.msg}")]
+        told = str(error.msg).partition(", line ")[0]  # the line is told beside it
+        return [Problem(error.lineno or 0, f"namespaces are not well-formed: {told}")]
     schema = _schema()
     if schema.validate(document):
         return []
