@@ -16,6 +16,7 @@ BENCHMARKS = {
     "start": "how long until the server is ready",
     "nodes": "two nodes while the Redis between them is killed and comes back",
     "model": "what import, view, export and moves cost on FILES, beside bpmn-moddle on the same files",
+    "fidelity": "how many FILES come back identical, through our documents and through bpmn-moddle",
     "merges": "which stale saves merge by themselves: random pairs of edits over FILES; is every merge what it should be?",
     "peers": "Colane beside Hocuspocus, @y/websocket-server and pycrdt-websocket; see README.md",
     "drain": "SIGTERM with 2,000 sockets and people writing, who come back as stock clients do: lost edits, time, exit code",

@@ -1,5 +1,6 @@
 // How long bpmn-moddle takes for the same files: node moddle.mjs TIMES FILE... prints a line of JSON a file, in milliseconds of CPU.
-// Called by load/model.py; the package is the one the front end is built with.
+// With "text" for TIMES: what it writes after reading, a line of JSON a file. Called by load/model.py and load/fidelity.py;
+// the package is the one the front end is built with.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
@@ -22,6 +23,11 @@ async function median(work) {
 for (const file of files) {
   const text = readFileSync(file, "utf8");
   const moddle = new BpmnModdle();
+  if (times === "text") {
+    const written = await moddle.fromXML(text).then(({ rootElement }) => moddle.toXML(rootElement, { format: true }), () => null);
+    console.log(JSON.stringify(written?.xml ?? null));
+    continue;
+  }
   let root;
   const read = await median(async () => ({ rootElement: root } = await moddle.fromXML(text)));
   const write = await median(() => moddle.toXML(root, { format: true }));
