@@ -16,17 +16,24 @@ from collab.bpmn.validate import drawing, events, flow, parts, references
 from collab.bpmn.validate.model import Model, Problem
 from collab.bpmn.validate.records import unresolved
 
-__all__ = ["RULES", "Problem", "read", "sound", "unresolved", "validate"]
+__all__ = ["GRAVE", "RULES", "Problem", "read", "sound", "unresolved", "validate"]
 
 MOST: Final = 200
 _UTF8: Final = ("utf-8", "utf8", "us-ascii", "ascii")
 
 Rule = Callable[[Model], Iterator[Problem]]
-RULES: Final[tuple[Rule, ...]] = (
+# Those that may find an error; the mark of a version asks no others.
+GRAVE: Final[tuple[Rule, ...]] = (
     references.duplicate,
     references.unresolved,
     references.wrong_target,
     parts.nothing,
+    flow.default,
+    events.host,
+    drawing.wrong_form,
+)
+RULES: Final[tuple[Rule, ...]] = (
+    *GRAVE,
     parts.call,
     parts.lanes,
     flow.into_start,
@@ -34,13 +41,11 @@ RULES: Final[tuple[Rule, ...]] = (
     flow.crossing,
     flow.into_boundary,
     flow.apart,
-    flow.default,
     flow.condition,
     flow.event_based,
     flow.lists,
     flow.loose,
     flow.message_flow,
-    events.host,
     events.trigger,
     events.event_sub_process,
     events.cancel,
@@ -49,7 +54,6 @@ RULES: Final[tuple[Rule, ...]] = (
     drawing.no_diagram,
     drawing.undrawn,
     drawing.twice,
-    drawing.wrong_form,
     drawing.size,
 )
 
@@ -72,7 +76,7 @@ def validate(text: bytes, charset: str | None = None) -> list[Problem]:
 def sound(tree: Tree) -> bool:
     """Does no rule of ours find an error? The schema is not asked."""
     model = Model(tree)
-    return not any(problem.severity == "error" for rule in RULES for problem in rule(model))
+    return not any(problem.severity == "error" for rule in GRAVE for problem in rule(model))
 
 
 def read(data: bytes, charset: str | None = None) -> Tree:
