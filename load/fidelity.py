@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
+from xml.parsers.expat import ExpatError
 
 from collab.bpmn import diagram
 from collab.bpmn.errors import BpmnError
@@ -48,8 +49,11 @@ def run(_seconds: float, files: list[Path]) -> bool:
 
 def _judged(wanted: list[Event], text: str | None) -> str:
     if text is None:
-        return "not read"
-    got = infoset(text.encode())
+        return "not read, or not written"
+    try:
+        got = infoset(text.encode())
+    except ExpatError:
+        return "written, and not well-formed"
     if got == wanted:
         return "identical"
     return "identical but for comments, prefixes and declarations" if _core(got) == _core(wanted) else "different"

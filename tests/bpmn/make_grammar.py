@@ -1,6 +1,6 @@
 """Writes collab/bpmn/grammar.json from the five schema files: what the BPMN 2.0 schema allows where, as plain data.
 
-Run by hand after a change: `python -m tests.bpmn.make_grammar`. `test_grammar.py` checks that the committed file is
+Run by hand after a change: `python -m tests.bpmn.make_grammar`. `test_golden.py` checks that the committed file is
 what this makes. Kinds are element names with a fixed prefix: none for the BPMN model, `bpmndi:`, `dc:` and `di:` for
 diagram interchange.
 """
