@@ -6,7 +6,8 @@ its session (R14). Driven by collab/rooms.py, and by the simulation with a clock
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp
 from typing import Final, NamedTuple
@@ -24,6 +25,7 @@ from collab.wire.lib0 import WireError
 
 TICK_S: Final = 0.020  # the longest that an update waits for others to go out with it
 DELIVERY_S: Final = 1.5e-6  # how much longer it waits for each delivery a second that a room would make without waiting
+BUSY_S: Final = 0.004  # who waits so long for the next tick hears nothing before it
 LOAD_S: Final = 0.25  # over how long those are counted
 PATIENCE_S: Final = 0.2  # commits that take longer no longer keep from writers what others wrote
 UPDATE_LIMIT: Final = 1024 * 1024
@@ -88,6 +90,7 @@ class Room:
         self._pace = 0.0  # seconds between ticks, at the present load
         self._load = 0.0
         self._news = 0  # what came in since the last tick
+        self._gathering = False
         self._state_message: tuple[bytes, bytes] | None = None
         # State vectors: what everybody had been sent before the last frame of updates, and with it.
         self._sent = self._known = self._content.state
@@ -403,11 +406,30 @@ class Room:
         self._outgoing.append(_Written(update, origin, ticket, author))
         return self._soon(now)
 
+    @property
+    def busy(self) -> bool:
+        """Does it gather for so long that what comes can be dealt with together?"""
+        return self._pace >= BUSY_S
+
+    @property
+    def next_tick(self) -> float:
+        """When what comes now would go out."""
+        return self._last_flush + self._pace
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Several messages are received one after the other; what becomes of them goes out at the tick that follows."""
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+
     def _soon(self, now: float) -> Effects:
         """A quiet room answers at once; the busier it is, the longer it gathers."""
         self._news += 1
         due = self._last_flush + self._pace
-        if now >= due:
+        if now >= due and not self._gathering:
             return self.tick(now)
         self.due = due if self.due is None else min(due, self.due)
         return []

@@ -30,9 +30,17 @@ from storage.updates import LoadError, Refused, UnknownDiagramError, UpdateLog
 LINGER_S: Final = 5.0  # an empty room stays loaded for this long: reloading a page should not load the document again
 LOADS_AT_ONCE: Final = 8
 HELD_S: Final = 2.0  # an old replica's socket stays open so long: stock clients come back at once after any close
+INBOX_BYTES: Final = 256 * 1024  # what may wait for a room's next tick
 SEEN_S: Final = 3600.0  # how often an open room says that it is
 
 _log = structlog.get_logger()
+
+
+class Listener(Protocol):
+    """What a room needs of a connection whose messages it hears later."""
+
+    def hear(self, data: bytes) -> None:
+        """Deal with what came from the client."""
 
 
 class Seat(Protocol):
@@ -91,6 +99,8 @@ class LiveRoom:
         self._timed = 0.0  # when it goes off
         self._durable: tuple[int, int] | None = None  # what of a batch is on disk and not acknowledged: ticket, number
         self._told: list[tuple[int, bytes]] = []  # and is to be told to other nodes, by its number
+        self._inbox: list[tuple[Listener, bytes]] = []  # what has come for the next tick
+        self._inbox_bytes = 0
         self.linger: asyncio.TimerHandle | None = None
         self.seen = 0.0
 
@@ -110,6 +120,30 @@ class LiveRoom:
         self.carry(self.core.leave(session))
         if not self._seats:
             self._rooms.emptied(self)
+
+    @property
+    def gathers(self) -> bool:
+        """Is it better to let it hear things later, many at once? Nobody would be sent anything before its tick anyway."""
+        return bool(self._inbox) or self.core.busy
+
+    def later(self, listener: Listener, data: bytes) -> None:
+        """Something came from a client. Over the limit it is heard at once."""
+        self._inbox.append((listener, data))
+        self._inbox_bytes += len(data)
+        if self._inbox_bytes > INBOX_BYTES:
+            self.hear()
+        else:
+            self._arm(self.core.next_tick)
+
+    def hear(self) -> None:
+        """Hears all that has come so far, in its order."""
+        if not self._inbox:
+            return
+        inbox, self._inbox, self._inbox_bytes = self._inbox, [], 0
+        with self.core.gathering():
+            for listener, data in inbox:
+                listener.hear(data)
+        self._arm(self.core.due)
 
     def receive(self, session: Session, message: messages.Message) -> None:
         """One message of a client."""
@@ -135,13 +169,12 @@ class LiveRoom:
                     self._spread(said)
                 case Part(session, code, held):
                     self._see_out(session, code, held=held)
-        self._arm()
+        self._arm(self.core.due)
         if not self._seats:
             self._rooms.emptied(self)
 
-    def _arm(self) -> None:
+    def _arm(self, due: float | None) -> None:
         """Sees to it that the room gets its tick, which may be wanted earlier than was said before."""
-        due = self.core.due
         if due is not None and (self._timer is None or due < self._timed):
             if self._timer is not None:
                 self._timer.cancel()
@@ -160,6 +193,7 @@ class LiveRoom:
 
     def _tick(self) -> None:
         self._timer = None
+        self.hear()
         self.carry(self.core.tick(time.monotonic()))
 
     def _append(self, append: Append) -> None:

@@ -78,9 +78,9 @@ class Socket(ServerConnection):
         self._user: UUID | None = None
         self._request_id = ""
         self._frames: frames.Frames | None = None  # once the handshake is over
-        self._handle: Callable[[bytes], Any] | None = (
-            None  # what becomes of a message, while nothing else is being done
-        )
+        self._handle: Callable[[bytes], Any] | None = None  # of a message, while nothing else is being done
+        self._room: LiveRoom | None = None  # where it has just one document open
+        self._open = False  # the protocol's word, where asking it costs
         self._expecting = False  # a large document, which may have to be waited for
         self._spoke = True  # since keep_alive looked last, which was then
         self._wrote = time.monotonic()
@@ -96,9 +96,16 @@ class Socket(ServerConnection):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """The TCP connection has something. Messages that can be dealt with at once do not go through the library's queue.
+        """The TCP connection has something; a busy room hears it at its next tick, with what others have said by then."""
+        if self._room is not None and self._room.gathers:
+            self._room.later(self, data)
+        else:
+            self.hear(data)
 
-        That saves a task's wake-up a message. The library gets everything else, in whole frames.
+    def hear(self, data: bytes) -> None:
+        """Messages that can be dealt with at once do not go through the library's queue: that saves a task's wake-up each.
+
+        The library gets everything else, in whole frames.
         """
         if self.protocol.state is not OPEN:
             # Whoever sends more than the request before it was answered stays with the library for good.
@@ -111,6 +118,7 @@ class Socket(ServerConnection):
         for whole, payload in self._frames.read(data, self.protocol.max_message_size or AFTER_AUTH):
             if payload is None or not self._take(payload):
                 super().data_received(whole)
+                self._open = self.protocol.state is OPEN
 
     def _take(self, payload: bytes) -> bool:
         """Deals with a message here and now; False when something has to be waited for, or comes before it."""
@@ -134,9 +142,21 @@ class Socket(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection is gone."""
+        self._hear_out()
+        self._open = False
         self._state.connections.discard(self)
         self.hub.all_connections.discard(self)
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """Nothing comes any more."""
+        self._hear_out()
+        super().eof_received()
+
+    def _hear_out(self) -> None:
+        """What it said last counts too."""
+        if self._room is not None:
+            self._room.hear()
 
     def shutdown(self) -> None:
         """uvicorn calls this at its end; by then the hub has drained."""
@@ -155,6 +175,7 @@ class Socket(ServerConnection):
             self._uncount()
             self.transport.close()
             return
+        self._open = True
         metrics.SOCKETS.inc()
         opened = time.monotonic()
         try:
@@ -429,11 +450,19 @@ class Socket(ServerConnection):
         dialect = Dialect.YWS if name is None else Dialect.HOCUSPOCUS
         seat.session = room.join(person_of(identity), dialect, seat, writes=writes)
         self._expecting |= seat.expects_much
+        self._look_round()
 
     def _unsit(self, seat: Seat) -> None:
         self._slow.discard(seat)
         self._seats.pop(seat.name or "", None)
+        self._look_round()
         seat.room.leave(seat.session)
+
+    def _look_round(self) -> None:
+        """Seats have changed. What has come and was not heard yet was said before that."""
+        self._hear_out()
+        rooms = [seat.room for seat in self._seats.values()]
+        self._room = rooms[0] if len(rooms) == 1 and isinstance(rooms[0], LiveRoom) else None
 
     def unseat(self, seat: Seat, code: Close) -> None:
         """A room ended a session: the socket goes with it, unless it carries other documents."""
@@ -441,6 +470,7 @@ class Socket(ServerConnection):
             return  # it left while it was held
         del self._seats[seat.name or ""]
         self._slow.discard(seat)
+        self._look_round()
         if seat.name is not None and self._seats and code in (Close.GONE, Close.NO_RIGHT, Close.EPOCH, Close.TOO_LARGE):
             self.write(messages.address(seat.name) + messages.closed(code.reason))
             return
@@ -470,12 +500,12 @@ class Socket(ServerConnection):
 
     def write(self, payload: bytes, address: bytes = b"") -> None:
         """One binary frame, at once; the transport keeps what the reader does not take, of large ones no copy each."""
-        if self.protocol.state is OPEN and not self.transport.is_closing():
+        if self._open:
             self._spoke = True
             if len(payload) >= IN_PIECES:
                 self.transport.writelines((frames.head(len(address) + len(payload)), address, payload))
             else:
-                self.transport.write(frames.framed(address + payload if address else payload))
+                self.transport.write(frames.framed(payload, address))
 
     def watch(self, seat: Seat) -> None:
         """This seat waits for the buffer to drain."""
@@ -507,6 +537,7 @@ class Socket(ServerConnection):
         if self.protocol.state is not OPEN:
             return
         self._leave_all()
+        self._open = False
         self.protocol.send_close(int(code), code.reason)
         self.send_data()
         # A client that never answers the close would hold the connection: the transport goes after a while.

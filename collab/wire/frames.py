@@ -15,13 +15,16 @@ class Framing:
 
     def __init__(self) -> None:
         self._payload: bytes | None = None
-        self._framed = b""
+        self._framed: dict[bytes, bytes] = {}
 
-    def __call__(self, payload: bytes) -> bytes:
-        """The bytes of a binary message as a server sends it."""
+    def __call__(self, payload: bytes, address: bytes = b"") -> bytes:
+        """The bytes of a binary message as a server sends it: the payload behind its address."""
         if payload is not self._payload:
-            self._payload, self._framed = payload, head(len(payload)) + payload
-        return self._framed
+            self._payload, self._framed = payload, {}
+        frame = self._framed.get(address)
+        if frame is None:
+            frame = self._framed[address] = head(len(address) + len(payload)) + address + payload
+        return frame
 
 
 def head(size: int) -> bytes:

@@ -20,6 +20,8 @@ def test_a_payload_is_framed_as_the_library_does(size: int) -> None:
     payload = random.Random(size).randbytes(size)
     assert framed(payload) == Frame(Opcode.BINARY, payload).serialize(mask=False)
     assert framed(payload) is framed(payload)
+    assert framed(payload, b"to: ") == framed(b"to: " + payload)
+    assert framed(payload, b"to: ") is framed(payload, b"to: ")
 
 
 @pytest.mark.parametrize("round_", range(20))
