@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from collab.wire import lib0, messages
 from collab.wire.lib0 import Reader
 from tests.interop.clients import eventually
+from tests.interop.raw import Talk, yws
 from tests.interop.test_one_room import DIAGRAM
 from tests.serving import Served, served
 
@@ -237,3 +238,26 @@ def test_R11_the_end_is_orderly_and_loses_nothing(tmp_path: Path) -> None:
         server.start()
         with open_socket(server, diagram) as socket:
             assert len(joined(socket).get("burst", type=Map).to_py() or {}) == 20
+
+
+def test_R2_who_writes_into_a_busy_room_and_is_gone_at_once_is_heard(server: Served) -> None:
+    """A busy room hears what has come at its tick: what somebody said last must not go with their connection."""
+    diagram = server.create(DIAGRAM)
+    with ExitStack() as everybody:
+        crowd = [everybody.enter_context(yws(server, diagram)).join() for _ in range(12)]
+        written = 0
+        for round_ in range(40):  # 3,600 deliveries a round and second: it gathers
+            for number, one in enumerate(crowd):
+                one.edit(f"{number}", round_)
+                written += 1
+            if round_ >= 20:
+                with yws(server, diagram) as brief:
+                    brief.join()
+                    brief.edit(f"last {round_}", 1)
+                    brief.socket.socket.close()  # no close frame, no waiting
+        with yws(server, diagram) as reader:
+            eventually("all last words", lambda: len(last_words(reader.join())) == 20)
+
+
+def last_words(reader: Talk) -> list[str]:
+    return [key for key in reader.doc.get("burst", type=Map) if key.startswith("last ")]
