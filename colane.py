@@ -154,7 +154,7 @@ async def _serve(settings: Settings, urls: Urls) -> int:
 
 
 def _collect_seldom() -> None:
-    """What is here by now stays: to look through all of it for cycles held everybody up for a tenth of a second each time."""
+    """What is here by now stays: looking through it all for cycles held everybody up for a tenth of a second each time."""
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
 
