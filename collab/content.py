@@ -16,6 +16,7 @@ T = TypeVar("T")
 Outcome = Literal["changed", "nothing", "gap"]
 
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
+KEPT_BYTES: Final = 256  # and one more for so many bytes of the document, whose folding costs that much more
 
 
 class OldError(Exception):
@@ -90,7 +91,7 @@ class Content:
 
     @property
     def heard(self) -> bytes:
-        """What the last update brought, without what was there before."""
+        """What was taken in last brought, without what was there before."""
         return self._ear.heard
 
     def take(self, update: bytes, *, committed: bool = False) -> Outcome:
@@ -104,16 +105,38 @@ class Content:
         if self.retired and not committed and self._brought_old(update):
             self._rebuild()
             raise OldError
-        if self._misses(update):
+        if self._misses(update, self._doc.get_state()):
             self._rebuild()
             return "gap"
         if self._ear.heard == structs.NOTHING:
             return "nothing"
         self._keep(update)
-        if len(self._applied) >= KEPT_APPLIED:
-            self._base, self._applied = [self._doc.get_update()], []
-            self.size = len(self._base[0])
+        self._fold()
         return "changed"
+
+    def take_all(self, updates: Sequence[bytes]) -> list[bool] | None:
+        """Takes in whole updates as one: which of them brought something? None, and no trace, if any must not be in it."""
+        if self.retired:
+            return None
+        self._ear.heard = structs.NOTHING
+        before = self._doc.get_state()
+        try:
+            with self._doc.transaction():
+                for update in updates:
+                    _decoded(lambda update=update: self._doc.apply_update(update))  # type: ignore[misc]
+        except WireError:
+            self._rebuild()
+            return None
+        state = self._doc.get_state()
+        if any(self._misses(update, state) for update in updates):
+            self._rebuild()
+            return None
+        fresh = [get_update(update, before) != structs.NOTHING for update in updates]
+        for update, brought in zip(updates, fresh, strict=True):
+            if brought:
+                self._keep(update)
+        self._fold()
+        return fresh
 
     def take_together(self, updates: Sequence[bytes]) -> list[Outcome]:
         """The same for updates that had a gap before: those that still do cost one new document in all."""
@@ -121,8 +144,9 @@ class Content:
         for update in updates:
             self._doc.apply_update(update)
         outcomes: list[Outcome] = []
+        state = self._doc.get_state()
         for update in updates:
-            if self._misses(update) or (self.retired and self._brought_old(update)):
+            if self._misses(update, state) or (self.retired and self._brought_old(update)):
                 outcomes.append("gap")
             elif get_update(update, before) == structs.NOTHING:
                 outcomes.append("nothing")
@@ -138,6 +162,11 @@ class Content:
         self.size += len(update)
         self._whole = None
 
+    def _fold(self) -> None:
+        if len(self._applied) >= KEPT_APPLIED + self.size // KEPT_BYTES:
+            self._base, self._applied = [self._doc.get_update()], []
+            self.size = len(self._base[0])
+
     def _brought_old(self, update: bytes) -> bool:
         """Did an update that was just applied bring what an earlier epoch began with?"""
         author = structs.author_of(update)
@@ -145,9 +174,9 @@ class Content:
             return author in self.retired
         return structs.has_structs(update) and self.is_old(self.clocks)
 
-    def _misses(self, update: bytes) -> bool:
+    def _misses(self, update: bytes, state: bytes) -> bool:
         """Is something of an update that was just applied not in the document, because what it depends on is missing?"""
-        rest = get_update(update, self._doc.get_state())
+        rest = get_update(update, state)
         return structs.has_structs(rest) or (rest != structs.NOTHING and not self._has(structs.deletions(rest)))
 
     def _has(self, deleted: structs.Ranges) -> bool:

@@ -6,8 +6,7 @@ its session (R14). Driven by collab/rooms.py, and by the simulation with a clock
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import exp
 from typing import Final, NamedTuple
@@ -80,6 +79,8 @@ class Room:
         self._gaps_stirred = False  # the document has changed since they were tried
         self._gaps_pause, self._gaps_again = GAPS_PAUSE_S[0], 0.0
         self._outgoing: list[_Written] = []
+        self._parts: list[bytes] = []  # the same, where several were taken in together as what they brought
+        self._batch: list[tuple[Session, bytes]] = []  # updates to be taken in together
         self._held: list[_Held] = []
         self._owed: deque[tuple[int, Session]] = deque()  # Hocuspocus: an acknowledgement for each, by ticket
         self._ticket = 0
@@ -147,9 +148,9 @@ class Room:
         try:
             match message:
                 case messages.Step1(state):
-                    effects = self._answer_step_1(session, state)
+                    effects = [*self._settle_first(now), *self._answer_step_1(session, state)]
                 case messages.Step2(update):
-                    effects = self._step_2(session, update, now)
+                    effects = [*self._settle_first(now), *self._step_2(session, update, now)]
                 case messages.Update(update):
                     effects = self._update(session, update, now)
                 case messages.Awareness(entries):
@@ -234,6 +235,9 @@ class Room:
     def _update(self, session: Session, update: bytes, now: float) -> Effects:
         if len(update) > UPDATE_LIMIT:
             return self._part(session, Close.TOO_LARGE)
+        if self._gathering and session.writes and not session.gaps:
+            self._batch.append((session, update))
+            return []
         return self._write(session, update, now, acknowledge=True, whole=True, ask=True)
 
     def _write(
@@ -332,6 +336,7 @@ class Room:
                 self.changed_since_start = True
                 effects += [self._log(session, update, bind=True), *(self._owe(session) if owed else [])]
                 self._outgoing.append(_Written(update, session, *self._unsure[-1]))
+                self._parts.append(update)
         self._gapped = [session for session in self._gapped if session.gaps]
         self._gaps_stirred = False
         self._gaps_pause = GAPS_PAUSE_S[0] if "changed" in outcomes else min(self._gaps_pause * 2, GAPS_PAUSE_S[1])
@@ -404,6 +409,7 @@ class Room:
         # What was just logged has the last ticket.
         ticket, author = (0, None) if origin is None else self._unsure[-1]
         self._outgoing.append(_Written(update, origin, ticket, author))
+        self._parts.append(update)
         return self._soon(now)
 
     @property
@@ -416,14 +422,44 @@ class Room:
         """When what comes now would go out."""
         return self._last_flush + self._pace
 
-    @contextmanager
-    def gathering(self) -> Iterator[None]:
-        """Several messages are received one after the other; what becomes of them goes out at the tick that follows."""
+    def gather(self) -> None:
+        """Several messages follow each other: updates among them are taken in together by `settle`."""
         self._gathering = True
-        try:
-            yield
-        finally:
-            self._gathering = False
+
+    def _settle_first(self, now: float) -> Effects:
+        """What was gathered before this is taken in before it."""
+        if not self._batch:
+            return []
+        effects = self.settle(now)
+        self._gathering = True
+        return effects
+
+    def settle(self, now: float) -> Effects:
+        """Takes in what was gathered, as one; what becomes of it goes out at the next tick."""
+        self._gathering = False
+        batch, self._batch = self._batch, []
+        effects: Effects = []
+        if sum(len(update) for _, update in batch) + self._content.size > DOCUMENT_LIMIT:
+            fresh = None
+        else:
+            fresh = self._content.take_all([update for _, update in batch]) if len(batch) > 1 else None
+        if fresh is None:  # one by one: it will be seen whose is not to be taken in
+            for session, update in batch:
+                effects += self.receive(session, messages.Update(update), now)
+            return effects
+        for (session, update), brought in zip(batch, fresh, strict=True):
+            if brought:
+                effects += [self._log(session, update, bind=True), *([] if session.gone else self._owe(session))]
+                self._outgoing.append(_Written(update, session, *self._unsure[-1]))
+            elif not session.gone:
+                effects += self._acknowledge_again(session, update, now)
+        if not any(fresh):
+            return effects
+        self._parts.append(self._content.heard)
+        self._news += len(batch)
+        self.changed_since_start = self._gaps_stirred = True
+        self.due = self.next_tick if self.due is None else min(self.due, self.next_tick)
+        return effects
 
     def _soon(self, now: float) -> Effects:
         """A quiet room answers at once; the busier it is, the longer it gathers."""
@@ -464,8 +500,9 @@ class Room:
     def _flush_updates(self, now: float, *, stalled: bool) -> Effects:
         """One frame for all. Who speaks y-websocket takes its own structs in it for their acknowledgement: not before."""
         gathered, self._outgoing = self._outgoing, []
+        parts, self._parts = self._parts, []
         self._sent, self._known = self._known, self._content.state
-        frame = messages.update(_merged(one.update for one in gathered))
+        frame = messages.update(_merged(parts))
         tickets = {one.origin: one.ticket for one in gathered if one.origin is not None}
         alone = gathered[0].origin if all(one.origin is gathered[0].origin for one in gathered) else None
         at_once: list[Session] = []

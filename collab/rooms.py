@@ -140,10 +140,10 @@ class LiveRoom:
         if not self._inbox:
             return
         inbox, self._inbox, self._inbox_bytes = self._inbox, [], 0
-        with self.core.gathering():
-            for listener, data in inbox:
-                listener.hear(data)
-        self._arm(self.core.due)
+        self.core.gather()
+        for listener, data in inbox:
+            listener.hear(data)
+        self.carry(self.core.settle(time.monotonic()))
 
     def receive(self, session: Session, message: messages.Message) -> None:
         """One message of a client."""

@@ -27,7 +27,7 @@ class _AcknowledgesEarly(Room):
 class _Trusting(Content):
     """Believes that what came is there."""
 
-    def _misses(self, update: bytes) -> bool:  # noqa: ARG002 -- it does not look
+    def _misses(self, update: bytes, state: bytes) -> bool:  # noqa: ARG002 -- it does not look
         return False
 
 

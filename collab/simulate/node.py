@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collab.simulate.client import Client
 
 QUERY_S: Final = 0.01
+GATHERS: Final = 0.2  # how often a room that has heard everything gathers what comes next, for up to so many seconds
+GATHER_S: Final = 0.05
 STRIKES: Final = 0.01  # of so many steps one is the last, where a history has crashes
 
 MakeRoom = Callable[[list[bytes], int, frozenset[int]], Room]
@@ -52,6 +54,7 @@ class Live:
         self.node, self.diagram_id, self.epoch, self.core = node, diagram, epoch, room
         self.seats: dict[Session, Seat] = {}
         self._armed = self._lingers = False
+        self._inbox: list[tuple[Session, messages.Message]] = []
 
     def join(self, person: Person, protocol: Protocol, seat: Seat, *, writes: bool) -> None:
         """Takes a seat."""
@@ -62,12 +65,29 @@ class Live:
 
     def leave(self, session: Session) -> None:
         """Gives a seat up."""
+        self.hear()
         self.seats.pop(session, None)
         self.carry(self.core.leave(session))
 
     def receive(self, session: Session, message: messages.Message) -> None:
-        """One message of a client."""
-        self.carry(self.core.receive(session, message, self.node.world.now))
+        """One message of a client; now and then several are heard together, as a busy room hears them."""
+        if not self._inbox and not self.node.world.chance(GATHERS):
+            self.carry(self.core.receive(session, message, self.node.world.now))
+            return
+        if not self._inbox:
+            self.node.later(self.node.world.rng.random() * GATHER_S, self.hear)
+        self._inbox.append((session, message))
+
+    def hear(self) -> None:
+        """What has come so far, as collab.rooms.LiveRoom hears it."""
+        if not self._inbox:
+            return
+        inbox, self._inbox = self._inbox, []
+        self.core.gather()
+        for session, message in inbox:
+            if not session.gone:
+                self.carry(self.core.receive(session, message, self.node.world.now))
+        self.carry(self.core.settle(self.node.world.now))
 
     def carry(self, effects: Effects) -> None:  # noqa: C901 -- a case for each effect
         """Does what the room decided, in its order; the process may end anywhere in it."""
