@@ -13,7 +13,7 @@ from typing import Final
 
 from storage.updates import Append, Refused
 
-BATCH: Final = 500
+BATCH: Final = 2_000
 BATCH_BYTES: Final = 8 * 1024 * 1024
 LIMIT_BYTES: Final = 64 * 1024 * 1024
 PAUSE_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)

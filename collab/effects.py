@@ -1,6 +1,7 @@
 """What a room wants done, in the order in which it said so. Carried out by collab/rooms.py, and by the simulation."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from collab.presence import Said
@@ -25,8 +26,7 @@ class Acknowledge:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):  # one for each edit, so it has to be cheap
     """Commit this and say `committed(ticket)` or `lost(ticket, ...)`. Tickets of a room rise by one."""
 
     ticket: int

@@ -27,6 +27,9 @@ DELIVERY_S: Final = 1.5e-6  # how much longer it waits for each delivery a secon
 BUSY_S: Final = 0.004  # who waits so long for the next tick hears nothing before it
 LOAD_S: Final = 0.25  # over how long those are counted
 PATIENCE_S: Final = 0.2  # commits that take longer no longer keep from writers what others wrote
+PARTED_MOST: Final = (
+    50  # of so many updates a frame may be; to part larger ones for each writer costs more than it brings
+)
 UPDATE_LIMIT: Final = 1024 * 1024
 DOCUMENT_LIMIT: Final = 32 * 1024 * 1024
 GAP_LIMIT: Final = 256 * 1024  # bytes a session may have waiting for their dependencies
@@ -519,7 +522,7 @@ class Room:
                     at_once.append(session)
             elif max(ticket, session.held) <= self._committed:
                 at_once.append(session)
-            elif not stalled or session.behind > self._committed:
+            elif not stalled or session.behind > self._committed or len(gathered) > PARTED_MOST:
                 effects += self._hold(session, ticket, frame, now, gathered)
             else:
                 effects += self._apart(session, ticket, gathered, now, foreign_too=True)
@@ -542,7 +545,7 @@ class Room:
         effects: Effects = []
         waiting, self._held = self._held, []
         for one in waiting:
-            if one.written and one.session.behind <= self._committed:
+            if 0 < len(one.written) <= PARTED_MOST and one.session.behind <= self._committed:
                 own, foreign = _parted(one.written, one.session)
                 if foreign:
                     # Not to be missed: a resync begins with the last frame, and this may be an older one.

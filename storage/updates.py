@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -39,8 +39,7 @@ class UnknownDiagramError(LoadError):
     """No such diagram in this organization, or it was deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):  # one for each edit, so it has to be cheap
     """One update to keep. `writers` are Yjs client ids met for the first time, with the user who writes under them."""
 
     org_id: UUID
