@@ -113,12 +113,16 @@ class Socket(ServerConnection):
             super().data_received(data)
             return
         if self._frames is None:
-            super().data_received(data)
+            self._hand_on(data)
             return
         for whole, payload in self._frames.read(data, self.protocol.max_message_size or AFTER_AUTH):
             if payload is None or not self._take(payload):
-                super().data_received(whole)
-                self._open = self.protocol.state is OPEN
+                self._hand_on(whole)
+
+    def _hand_on(self, data: bytes) -> None:
+        """The library deals with it; it may be the end."""
+        super().data_received(data)
+        self._open = self._open and self.protocol.state is OPEN
 
     def _take(self, payload: bytes) -> bool:
         """Deals with a message here and now; False when something has to be waited for, or comes before it."""
