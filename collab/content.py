@@ -16,6 +16,9 @@ T = TypeVar("T")
 Outcome = Literal["changed", "nothing", "gap"]
 
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
+KEPT_MOST: Final = (
+    1024 * 1024
+)  # bytes of them, or as many as the document has: what is overwritten does not count for long
 KEPT_BYTES: Final = 256  # and one more for so many bytes of the document, whose folding costs that much more
 
 
@@ -41,7 +44,7 @@ class Content:
 
     def __init__(self, updates: Sequence[bytes], retired: Collection[int]) -> None:
         self.retired = frozenset(retired)
-        self.size = sum(map(len, updates))
+        self.size = self._base_size = sum(map(len, updates))
         self._base: list[bytes] = list(updates)
         self._applied: list[bytes] = []
         self._ear = _Ear()
@@ -163,9 +166,10 @@ class Content:
         self._whole = None
 
     def _fold(self) -> None:
-        if len(self._applied) >= KEPT_APPLIED + self.size // KEPT_BYTES:
+        base = self._base_size
+        if len(self._applied) >= KEPT_APPLIED + base // KEPT_BYTES or self.size - base > max(base, KEPT_MOST):
             self._base, self._applied = [self._doc.get_update()], []
-            self.size = len(self._base[0])
+            self.size = self._base_size = len(self._base[0])
 
     def _brought_old(self, update: bytes) -> bool:
         """Did an update that was just applied bring what an earlier epoch began with?"""

@@ -480,6 +480,26 @@ def test_a_room_that_nobody_holds_takes_no_memory() -> None:
     assert gone() is None
 
 
+def test_what_is_overwritten_does_not_make_a_document_large() -> None:
+    """Its size counts towards the limit: 20 people who overwrite 2 kB each were sent away after half a minute."""
+    bench = Bench()
+    ann, bob = bench.join(ANN, HOC, 11), bench.join(BOB, HOC, 12)
+    content = bench.room._content
+    for number in range(2_000):
+        update = ann.edit("a", f"{number:2000}")
+        if number % 2:
+            bench.say(ann, update)
+        else:
+            bench.room.gather()
+            bench.say(ann, update)
+            bench.say(ann, ann.edit("b", f"{number:2000}"))
+            bench.carry(bench.room.settle(bench.now))
+        assert content.size < 2 * 1024 * 1024
+    assert ann.closed is None
+    bench.tick()
+    assert bob.map["b"] == ann.map["b"]
+
+
 def test_R10_who_loses_the_right_to_write_is_sent_away() -> None:
     bench = Bench()
     ann = bench.join(ANN, HOC, 11)
