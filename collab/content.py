@@ -16,9 +16,7 @@ T = TypeVar("T")
 Outcome = Literal["changed", "nothing", "gap"]
 
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
-KEPT_MOST: Final = (
-    1024 * 1024
-)  # bytes of them, or as many as the document has: what is overwritten does not count for long
+KEPT_MOST: Final = 1024 * 1024  # bytes of them, or as many as the document has: what is overwritten soon does not count
 KEPT_BYTES: Final = 256  # and one more for so many bytes of the document, whose folding costs that much more
 
 

@@ -524,6 +524,8 @@ class Room:
                 at_once.append(session)
             elif not stalled or session.behind > self._committed or len(gathered) > PARTED_MOST:
                 effects += self._hold(session, ticket, frame, now, gathered)
+                if len(gathered) > PARTED_MOST:
+                    session.behind = session.held  # it stays whole, so nothing may overtake it
             else:
                 effects += self._apart(session, ticket, gathered, now, foreign_too=True)
         if at_once:
@@ -545,7 +547,7 @@ class Room:
         effects: Effects = []
         waiting, self._held = self._held, []
         for one in waiting:
-            if 0 < len(one.written) <= PARTED_MOST and one.session.behind <= self._committed:
+            if one.written and one.session.behind <= self._committed:
                 own, foreign = _parted(one.written, one.session)
                 if foreign:
                     # Not to be missed: a resync begins with the last frame, and this may be an older one.

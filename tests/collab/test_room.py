@@ -310,6 +310,27 @@ def test_R5_what_comes_while_storage_is_away_does_not_overtake_the_difference() 
     assert ann.doc.get_state() == bob.doc.get_state()
 
 
+def test_R5_nothing_overtakes_a_frame_that_is_too_large_to_be_parted() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, HOC, 12)
+    bench.tick()
+    bench.say(bob, bob.edit("first", "1"))
+    bench.room.gather()
+    bench.say(ann, ann.edit("mine", "1"))
+    for number in range(60):
+        bench.say(bob, bob.edit("many", number))
+    bench.carry(bench.room.settle(bench.now))
+    ann.received.clear()
+    bench.tick()
+    bench.say(bob, bob.edit("after", "1"))
+    for _ in range(3):  # storage has been away for seconds
+        bench.tick()
+    assert ann.received == []
+    bench.commit()
+    assert (ann.map["many"], ann.map["after"]) == (59, "1")
+    assert ann.doc.get_state() == bob.doc.get_state()
+
+
 def test_R6_nobody_speaks_for_another_and_leavers_vanish() -> None:
     bench = Bench()
     ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, YWS, 12)
