@@ -143,7 +143,13 @@ class LiveRoom:
         self.core.gather()
         for listener, data in inbox:
             listener.hear(data)
-        self.carry(self.core.settle(time.monotonic()))
+        try:
+            effects = self.core.settle(time.monotonic())
+        except Exception:  # noqa: BLE001 -- whatever it is: of what was gathered nobody knows what became, so all offer it again
+            _log.exception("room.failed", diagram=str(self.diagram_id))
+            self.end(Close.STORAGE)
+        else:
+            self.carry(effects)
 
     def receive(self, session: Session, message: messages.Message) -> None:
         """One message of a client."""
