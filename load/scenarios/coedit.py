@@ -5,7 +5,6 @@ end nobody leaves before it is proven that the edits arrived: everybody in a roo
 that REST gives must say the same. Every lost connection, missing answer and difference counts as a failure.
 """
 
-import random
 import time
 
 import gevent
@@ -48,13 +47,7 @@ class CoEditor(Person):
 
     @task(10)
     def point(self) -> None:
-        seat = self.here()
-        if seat is None:
-            return
-        try:
-            seat.point(random.random() * 2000, random.random() * 2000)
-        except Lost:
-            return  # counted by whoever comes back
+        self.wander()
 
 
 @events.test_stop.add_listener

@@ -67,3 +67,13 @@ class Person(User):
             gevent.sleep(BEFORE_COMING_BACK_S)
             self.join()
         return self.seat
+
+    def wander(self) -> None:
+        """Moves the cursor somewhere else."""
+        seat = self.here()
+        if seat is None:
+            return
+        try:
+            seat.point(random.random() * 2000, random.random() * 2000)
+        except Lost:
+            return  # counted by whoever comes back

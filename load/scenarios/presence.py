@@ -10,7 +10,7 @@ from locust import constant_throughput, task
 
 from collab.wire import messages
 from load.scenarios.person import Person, report
-from load.scenarios.room import Lost, Seat
+from load.scenarios.room import Seat
 
 REPORTED = 0.2
 
@@ -26,13 +26,7 @@ class Pointer(Person):
 
     @task
     def point(self) -> None:
-        seat = self.here()
-        if seat is None:
-            return
-        try:
-            seat.point(random.random() * 2000, random.random() * 2000)
-        except Lost:
-            return  # counted by whoever comes back
+        self.wander()
 
     def _seen(self, message: bytes) -> None:
         if self.seat is None or random.random() > REPORTED:
