@@ -11,7 +11,7 @@ import pytest
 from storage.embedded import OLDEST_VERSION, Running, embedded
 from storage.migrations import newest, upgrade
 from tests.conftest import ROOT
-from tests.storage import catalog
+from tests.tenancy import catalog
 
 OLDEST = Path(f"/usr/lib/postgresql/{OLDEST_VERSION}/bin")
 

@@ -9,9 +9,9 @@ from storage.database import Database
 from storage.tables import TABLES, Kind
 from tests.conftest import Urls
 from tests.people import somebody
-from tests.storage import catalog
-from tests.storage.catalog import Rule
 from tests.storage.test_updates import empty_diagram
+from tests.tenancy import catalog
+from tests.tenancy.catalog import Rule
 
 
 @pytest.fixture
