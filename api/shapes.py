@@ -14,7 +14,7 @@ from storage.access import Role
 from storage.people import Person as StoredPerson
 
 
-def _clean(value: str) -> str:
+def clean(value: str) -> str:
     if any((ord(c) < 32 and c not in "\t\n\r") or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         raise ValueError("control characters are not accepted")
     return value
@@ -26,11 +26,11 @@ def _one_line(value: str) -> str:
     return value
 
 
-Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_clean)]
+Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(clean)]
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_clean),
+    AfterValidator(clean),
     AfterValidator(_one_line),
 ]
 

@@ -408,6 +408,7 @@ class Rooms:
             for room in self._rooms():
                 await self.catch_up(room)
                 await room.recheck()
+                room.tell({"event": "comment", "diagram": str(room.diagram_id)})  # what was said meanwhile went unheard
             return
         one = self._room(event.get("diagram"))
         if name == "access":

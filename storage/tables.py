@@ -40,6 +40,8 @@ TABLES: Final[dict[str, Kind]] = {
     "element_changes": Kind.TENANT,
     "versions": Kind.TENANT,
     "bases": Kind.TENANT,
+    "comments": Kind.TENANT,
+    "mentions": Kind.TENANT,
     "tickets": Kind.TENANT,
     "audit": Kind.TENANT,
     "audit_heads": Kind.TENANT,

@@ -205,3 +205,36 @@ def test_R6_presences_of_a_node_that_is_killed_vanish_within_30_s(tmp_path: Path
         nodes.two.start()
         with NodeClient("yws").connect(nodes.two, diagram) as again:
             assert again.get("Task_1", "@name") == "alone"
+
+
+def test_open_editors_on_every_node_hear_of_comments(nodes: Pair) -> None:
+    diagram = nodes.one.create(DIAGRAM)
+    with (
+        NodeClient("hocuspocus").connect(nodes.one, diagram) as ann,
+        NodeClient("hocuspocus").connect(nodes.two, diagram) as bob,
+        NodeClient("yws").connect(nodes.two, diagram) as carol,
+        nodes.one.http() as http,
+    ):
+        at = f"/diagrams/{diagram}/comments"
+
+        def heard(change: str, comment: str) -> None:
+            for client in (ann, bob):
+                event = client.wait_for("stateless", 10)["payload"]
+                assert event["event"] == "comment"
+                assert (event["diagram"], event["comment"], event["thread"]) == (diagram, comment, thread)
+                assert (event["element"], event["change"]) == ("Task_1", change)
+
+        thread = http.post(at, json={"text": "Why?", "element_id": "Task_1"}).json()["id"]
+        heard("made", thread)
+        answer = http.post(f"{at}/{thread}/replies", json={"text": "Because"}).json()["id"]
+        heard("made", answer)
+        http.patch(f"{at}/{answer}", json={"text": "Because of this"})
+        heard("changed", answer)
+        http.post(f"{at}/{thread}/resolve")
+        heard("resolved", thread)
+        http.post(f"{at}/{thread}/reopen")
+        heard("reopened", thread)
+        http.delete(f"{at}/{answer}")
+        heard("deleted", answer)
+        carol.ask("set", "done", key="Task_1", register="@name", value="still here")
+        assert not [one for one in carol.events if one["event"] == "closed"]

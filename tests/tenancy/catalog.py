@@ -45,10 +45,10 @@ for _table in ("users", "sessions", "tokens", "signin_links", "tickets", "member
 CHANGES: dict[str, dict[str, set[str]]] = {
     "colane_app": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "memberships", "projects", "diagram_members",
-                   "tickets"},
+                   "tickets", "comments", "mentions"},
         "UPDATE": {"users", "sessions", "tokens", "signin_links", "idempotency_keys", "memberships", "organizations",
                    "projects", "diagrams", "diagram_members", "tickets", "diagram_heads", "outbox",
-                   "audit_heads"},
+                   "audit_heads", "comments"},
     },
     "colane_worker": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "tickets", "diagrams", "diagram_heads",

@@ -51,7 +51,7 @@ def test_every_diagram_route_answers_as_if_it_did_not_exist(server: Served, ann:
         if "{diagram_id}" not in path:
             continue
         walked += 1
-        fill = {"version": "1", "user_id": ann.user_id, "element_id": "Task_1"}
+        fill = {"version": "1", "user_id": ann.user_id, "element_id": "Task_1", "comment_id": str(uuid4())}
         theirs = path.replace("{diagram_id}", diagram).format(**fill)
         nobodys = path.replace("{diagram_id}", str(uuid4())).format(**fill)
         foreign, unknown = ask(mallory, method, path, theirs), ask(mallory, method, path, nobodys)
