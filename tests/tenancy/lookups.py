@@ -1,0 +1,107 @@
+"""The look-ups that run before a tenant is known, asked: each gives what belongs to the secret or the person, nothing else.
+
+They are the one place where the application reads past the policies, so each has its questions here; one without fails.
+Asked on a database that tests/tenancy/seed.py has filled: Ann and Bob are strangers, each with one row of everything.
+"""
+
+from typing import Any
+
+import asyncpg
+
+from tests.tenancy import catalog
+from tests.tenancy.seed import ANN, BOB, Tenant
+
+Row = tuple[Any, ...]
+# What each is asked, and what it must answer. Every row that a WHERE of it keeps away is asked for once.
+Question = tuple[str, list[Any], list[Row]]
+
+
+def questions(name: str) -> list[Question]:
+    """Of one look-up: with what is Ann's, with what is nobody's."""
+    match name:
+        case "find_user":
+            return [
+                ("", ["ann-email"], [(ANN.user,)]),
+                ("", ["ANN-EMAIL"], [(ANN.user,)]),
+                ("", ["nobody"], [(None,)]),
+            ]
+        case "find_session" | "find_token":
+            table = {"find_session": "sessions", "find_token": "tokens"}[name]
+            owned: list[Row] = [(ANN.id(f"{table.removesuffix('s')}_id"), ANN.user)]
+            late = f"UPDATE colane.{table} SET expires_at = now() - interval '1 hour'"
+            return [
+                ("", [ANN.secret(table)], owned),
+                ("", [ANN.secret("nothing")], []),
+                (late, [ANN.secret(table)], []),
+            ]
+        case "find_ticket" | "find_signin":
+            table = {"find_ticket": "tickets", "find_signin": "signin_links"}[name]
+            one: list[Row] = [(ANN.org, ANN.user)] if name == "find_ticket" else [(ANN.user,)]
+            none: list[Row] = [] if name == "find_ticket" else [(None,)]
+            return [
+                ("", [ANN.secret(table)], one),
+                ("", [ANN.secret("nothing")], none),
+                (f"UPDATE colane.{table} SET expires_at = now() - interval '1 hour'", [ANN.secret(table)], none),
+                (f"UPDATE colane.{table} SET used_at = now()", [ANN.secret(table)], none),
+            ]
+        case "grant_for":
+            return _grants()
+    raise AssertionError(f"say in tests/tenancy/lookups.py what {name} may answer to whom")
+
+
+def _grants() -> list[Question]:
+    ann = ANN.id("diagram_id")
+    stranger = Tenant("nobody").user
+    guests_only = "DELETE FROM colane.memberships"
+    members_only = "DELETE FROM colane.diagram_members"
+    nobody = f"{guests_only}; {members_only}"
+    member = f"{members_only}; UPDATE colane.memberships SET role = 'editor'"
+    private = f"{member}; UPDATE colane.diagrams SET visibility = 'private'"
+    others = f"{private}, created_by = NULL"
+    elsewhere = f"{guests_only}; UPDATE colane.diagram_members SET diagram_id = '{Tenant('x').id('diagram_id')}'"
+    moved = f"{members_only}; UPDATE colane.memberships SET org_id = '{Tenant('x').org}'"
+    deleted = f"{member}; UPDATE colane.diagrams SET deleted_at = now()"
+    found: list[Question] = []
+    for who in (BOB.user, stranger):
+        found += [(state, [who, ann], []) for state in ("", guests_only, members_only, private, others)]
+    return [
+        *found,
+        ("", [ANN.user, Tenant("x").id("diagram_id")], []),
+        (nobody, [ANN.user, ann], []),
+        (elsewhere, [ANN.user, ann], []),
+        (moved, [ANN.user, ann], []),
+        (member, [ANN.user, ann], [(ANN.org, "editor", False)]),
+        (private, [ANN.user, ann], [(ANN.org, "editor", False)]),
+        (private.replace("editor", "viewer"), [ANN.user, ann], [(ANN.org, "editor", False)]),
+        (f"{private.replace('editor', 'viewer')}, created_by = NULL", [ANN.user, ann], []),
+        (f"{member.replace('editor', 'viewer')}", [ANN.user, ann], [(ANN.org, "viewer", False)]),
+        (others, [ANN.user, ann], []),
+        (others.replace("'editor'", "'owner'"), [ANN.user, ann], [(ANN.org, "owner", False)]),
+        (
+            f"{guests_only}; UPDATE colane.diagram_members SET role = 'viewer'",
+            [ANN.user, ann],
+            [(ANN.org, "viewer", False)],
+        ),
+        (deleted, [ANN.user, ann], [(ANN.org, "editor", True)]),
+    ]
+
+
+async def findings(conn: asyncpg.Connection) -> list[Any]:
+    """Answers that are not what they should be."""
+    found: list[Any] = []
+    for name in catalog.LOOKUPS:
+        for state, arguments, wanted in questions(name):
+            change = conn.transaction()
+            await change.start()
+            try:
+                await conn.execute("SET LOCAL session_replication_role = replica")
+                if state:
+                    await conn.execute(state)
+                await conn.execute("SET LOCAL session_replication_role = origin; SET LOCAL ROLE colane_app")
+                places = ", ".join(f"${at + 1}" for at in range(len(arguments)))
+                rows = [tuple(row) for row in await conn.fetch(f"SELECT * FROM colane.{name}({places})", *arguments)]
+            finally:
+                await change.rollback()
+            if rows != wanted:
+                found.append((name, state, rows, wanted))
+    return found
