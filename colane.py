@@ -215,7 +215,9 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
     from collab.rooms import Rooms  # noqa: PLC0415
     from collab.workshop import Workshop  # noqa: PLC0415
     from storage.database import Database  # noqa: PLC0415
+    from storage.limiter import LocalLimiter, SharedLimiter  # noqa: PLC0415
     from storage.notices import Notices  # noqa: PLC0415
+    from storage.redis import Redis  # noqa: PLC0415
     from storage.updates import UpdateLog  # noqa: PLC0415
 
     db = await stack.enter_async_context(Database.open(urls.app))
@@ -229,11 +231,14 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         await checkpoint.make(db, log, workshop, checkpoint.Who(org_id, diagram_id, None))
 
     rooms.on_idle = version_when_idle
+    redis = None
     if settings.redis_url is not None:
+        from api.telemetry import redis_is  # noqa: PLC0415
         from collab.bus.relay import Relay  # noqa: PLC0415
 
         node = secrets.randbits(52)
         await stack.enter_async_context(Relay.open(rooms, log, workshop, settings.redis_url, node))
+        redis = await stack.enter_async_context(Redis.open(settings.redis_url, told=redis_is))
     hub = Hub(settings, Door(db, settings), rooms, journal)
     resources = Resources(
         settings=settings,
@@ -244,6 +249,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         notices=notices,
         journal=journal,
         health=state,
+        limiter=LocalLimiter() if redis is None else SharedLimiter(redis),
+        redis=redis,
     )
     return resources, hub
 

@@ -1,6 +1,5 @@
 """The REST API: every route on one screen, and the app around them. Called by the composition root, and by tests."""
 
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -41,7 +40,6 @@ from api.front import FrontDoor
 from api.limits import Limits, policies
 from api.problems import Problem, respond
 from api.resources import Resources
-from storage.limiter import Limiter
 
 VERSION = "0.1.0"
 
@@ -113,7 +111,7 @@ SIGNIN = Declared("GET", "/signin/{secret}", auth.signin_link)
 
 def build(resources: Resources, *, dist: Path = pages.DIST) -> Starlette:
     """The app, ready to be served."""
-    limits = Limits(Limiter(time.monotonic), policies(resources.settings))
+    limits = Limits(resources.limiter, policies(resources.settings))
     described = dumps(openapi.document(TABLE, VERSION))
     shown = openapi.page(TABLE)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from api.answers import Answer, etag_matches
-from api.limits import Limits
+from api.limits import Limits, Taken
 from api.resources import Resources
 from storage.access import Grant, Identity, Role
 from storage.database import Connection
@@ -59,6 +59,12 @@ class Call:
     path: dict[str, Any] = field(default_factory=dict)
     found: Any = None  # what the endpoint's `resolve` returned
     key: "KeyUse | None" = None  # the Idempotency-Key, where the client sent one
+    taken: Taken | None = None  # from the rate limit, once it was taken
+
+    @property
+    def counted(self) -> str | None:
+        """Who is counted beside the address."""
+        return str(self.identity.user_id) if self.identity else None
 
     @property
     def who(self) -> Identity:

@@ -19,7 +19,7 @@ from api.authorize import authorise, check_origin, identify
 from api.call import Call
 from api.endpoint import Endpoint, Need
 from api.keys import KeyUse
-from api.limits import Limits, Taken
+from api.limits import Limits, headers
 from api.problems import Problem, respond
 from api.resources import Resources
 from api.translate import problem_for
@@ -69,15 +69,15 @@ def _serve(
             if problem is None:
                 raise
             response = respond(problem, request_id)
-        if endpoint.limit:
-            user = str(call.identity.user_id) if call.identity else None
-            response.headers.update(limits.headers(endpoint.limit, user, call.address))
+        if endpoint.limit and "RateLimit" not in response.headers:
+            taken = call.taken or await limits.standing(endpoint.limit, call.counted, call.address)
+            response.headers.update(headers(taken))
         return response
 
     return serve
 
 
-async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # noqa: C901 -- one straight road
+async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # noqa: C901, PLR0912 -- one straight road
     """The steps, in order."""
     request = call.request
     check_origin(request, call.resources)
@@ -97,8 +97,8 @@ async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # no
     try:
         if key is not None:
             await key.look()
-        user = str(call.identity.user_id) if call.identity else None
-        taken = limits.take(endpoint.limit, user, call.address) if endpoint.limit else Taken()
+        if endpoint.limit:
+            call.taken = await limits.take(endpoint.limit, call.counted, call.address)
         if content is None:
             raise Problem("too_large", "The request body is over the limit of this route.")
         arguments = _arguments(endpoint, request, content)
@@ -113,8 +113,8 @@ async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # no
         raise
     answer = result if isinstance(result, Answer) else Answer(result)
     response = respond_with(endpoint, call, answer)
-    if answer.free or response.status_code == 304:
-        limits.give_back(taken)
+    if call.taken is not None and (answer.free or response.status_code == 304):
+        call.taken = await limits.give_back(call.taken)
     if key is not None:
         await key.after_answer(response)
     return response

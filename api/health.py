@@ -25,7 +25,11 @@ async def watch(resources: Resources) -> None:
     while True:
         await probe(resources)
         READY.set(health.ready and not health.draining)
-        DEGRADED.set(bool(health.reasons))
+        DEGRADED.set("storage" in health.reasons)
+        if resources.redis is not None and not resources.redis.up:
+            health.reasons["redis"] = "Redis does not answer. Nodes hear each other later, and each counts for itself."
+        else:
+            health.reasons.pop("redis", None)
         await asyncio.sleep(PROBE_EVERY_S)
 
 

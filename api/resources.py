@@ -9,7 +9,9 @@ from collab.journal import Journal
 from collab.rooms import Rooms
 from collab.workshop import Workshop
 from storage.database import Database
+from storage.limiter import Limiter
 from storage.notices import Notices
+from storage.redis import Redis
 from storage.settings import Settings
 from storage.updates import UpdateLog
 
@@ -35,3 +37,5 @@ class Resources:
     notices: Notices
     journal: Journal
     health: Health
+    limiter: Limiter
+    redis: Redis | None = None

@@ -35,8 +35,14 @@ SAVES = Histogram(
     buckets=SECONDS,
 )
 READY = Gauge("colane_ready", "1 while /readyz answers 200.")
-DEGRADED = Gauge("colane_degraded", "1 while a part we depend on does not answer.")
+DEGRADED = Gauge("colane_degraded", "1 while the database does not answer.")
+REDIS_AWAY = Gauge("colane_redis_away", "1 while Redis is configured and does not answer: each node counts alone.")
 LIMITED = Counter("colane_rate_limited_total", "Requests refused because of a rate.", ("policy",))
+
+
+def redis_is(up: bool) -> None:  # noqa: FBT001 -- the shape of a listener
+    """Told by storage/redis.py."""
+    REDIS_AWAY.set(not up)
 
 
 def metrics() -> tuple[bytes, str]:

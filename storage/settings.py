@@ -43,12 +43,12 @@ class Settings(BaseSettings):
     proxies: str = ""  # addresses whose X-Forwarded-For and -Proto are believed, separated by commas
 
     limits: Literal["on", "off"] = "on"
-    limit_save: int = 10
-    limit_create: int = 120
-    limit_write: int = 300
-    limit_read: int = 1200
-    limit_ai: int = 2
-    limit_signin: int = 10
+    limit_save: int = Field(default=10, ge=1, le=1_000_000)
+    limit_create: int = Field(default=120, ge=1, le=1_000_000)
+    limit_write: int = Field(default=300, ge=1, le=1_000_000)
+    limit_read: int = Field(default=1200, ge=1, le=1_000_000)
+    limit_ai: int = Field(default=2, ge=1, le=1_000_000)
+    limit_signin: int = Field(default=10, ge=1, le=1_000_000)
 
     max_xml: int = 5 * 1024 * 1024
     max_elements: int = 50_000
