@@ -133,11 +133,19 @@ def _secure(call: Call) -> bool:
 
 
 async def session_cookie(call: Call, user_id: UUID) -> str:
-    """Open a session; the Set-Cookie header for it."""
-    secret = await people.open_session(call.resources.db, user_id)
-    life = int(people.SESSION_LIFE / timedelta(seconds=1))
+    """Open a session in place of the one that this browser had; the Set-Cookie header for it."""
+    if before := call.request.cookies.get(SESSION_COOKIE, ""):
+        await people.close_session(call.resources.db, before)
+    return cookie(call, await people.open_session(call.resources.db, user_id), people.SESSION_LIFE)
+
+
+def cookie(call: Call, secret: str, life: timedelta) -> str:
+    """The Set-Cookie header that gives this browser the secret of a session."""
+    life_s = int(life / timedelta(seconds=1))
     made = Response()
-    made.set_cookie(SESSION_COOKIE, secret, max_age=life, path="/", httponly=True, samesite="lax", secure=_secure(call))
+    made.set_cookie(
+        SESSION_COOKIE, secret, max_age=life_s, path="/", httponly=True, samesite="lax", secure=_secure(call)
+    )
     return made.headers["set-cookie"]
 
 

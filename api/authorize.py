@@ -1,4 +1,4 @@
-"""Who calls, and whether the path is theirs: credentials, origin, grant or membership. Runs before anything is parsed.
+"""Who calls, and whether the path is theirs: credentials, scope, origin, grant or membership. Runs before all parsing.
 
 What a caller may not see does not exist: malformed, unknown and foreign ids give one and the same 404.
 """
@@ -69,8 +69,12 @@ async def authorise(endpoint: Endpoint, call: Call) -> None:
     """Fill in grant or membership for what the path names, and check the role."""
     if endpoint.need is Need.NOBODY:
         return
-    if call.identity is None:
+    if call.identity is None or (call.identity.visitor and not endpoint.visitors):
         raise Problem("unauthenticated")
+    if not call.identity.visitor and call.identity.scope < endpoint.scope:
+        raise Problem(
+            "forbidden", f"This access token is not good for that; it needs the scope {endpoint.scope.label}."
+        )
     call.path = path_values(call.request.path_params)
     if "diagram_id" in call.path:
         await _on_diagram(endpoint, call)
@@ -82,9 +86,9 @@ async def authorise(endpoint: Endpoint, call: Call) -> None:
 
 
 async def membership(call: Call, org_id: UUID) -> Membership | None:
-    """The caller's place in an organization."""
+    """The caller's place in an organization, as far as their credential reaches."""
     role = await people.role_in(call.resources.db, call.who.user_id, org_id)
-    return None if role is None else Membership(org_id, role)
+    return None if role is None else Membership(org_id, min(role, call.who.scope.ceiling))
 
 
 def need_role(endpoint: Endpoint, role: Role) -> None:
@@ -93,7 +97,7 @@ def need_role(endpoint: Endpoint, role: Role) -> None:
 
 
 async def _on_diagram(endpoint: Endpoint, call: Call) -> None:
-    grant = await access.grant_for(call.resources.db, call.who.user_id, call.path["diagram_id"])
+    grant = await access.grant_for(call.resources.db, call.who, call.path["diagram_id"])
     if grant is None:
         raise Problem("not_found")
     if grant.deleted and not endpoint.deleted:

@@ -76,6 +76,7 @@ def xml_answer(xml: bytes, etag: str, version: int, name: str) -> Answer:
 @endpoint(
     "The BPMN XML of the head, of a version, or of the committed live state (?version=live)",
     need=Role.VIEWER,
+    visitors=True,
     produces=(XML,),
     errors=("version_evicted",),
     conditional=True,

@@ -131,7 +131,6 @@ async def list_diagrams(call: Call, query: ListQuery) -> Answer:
         call.resources.db,
         user_id=call.who.user_id,
         org_id=org.org_id,
-        role=org.role,
         wanted=Wanted(query.q, project_id, query.updated_after, query.deleted),
         after=_position(query.cursor, filters),
         limit=query.limit + 1,
@@ -201,7 +200,7 @@ async def create_diagram(call: Call, query: CreateQuery, body: NewDiagram | Xml)
         return await answer(conn, made)
 
 
-@endpoint("One diagram without its content", need=Role.VIEWER, answers=OwnDiagram, conditional=True)
+@endpoint("One diagram without its content", need=Role.VIEWER, visitors=True, answers=OwnDiagram, conditional=True)
 async def read_diagram(call: Call) -> Answer:
     shown = _shown(await diagrams.read(call.resources.db, call.on), call.on.role)
     return Answer(shown, etag=_etag(shown))

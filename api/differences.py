@@ -49,6 +49,7 @@ class Difference(Model):
 @endpoint(
     "What changed between two versions, by element; `to` is the head unless said otherwise",
     need=Role.VIEWER,
+    visitors=True,
     answers=Difference,
     errors=("version_evicted",),
 )

@@ -31,7 +31,7 @@ async def _head(call: Call) -> int:
     return await history.head(call.resources.db, call.on)
 
 
-@endpoint("A small drawing of the head", need=Role.VIEWER, produces=(SVG,), conditional=True)
+@endpoint("A small drawing of the head", need=Role.VIEWER, visitors=True, produces=(SVG,), conditional=True)
 async def thumbnail(call: Call, query: ThumbnailQuery) -> Answer:  # noqa: ARG001 -- declared for OpenAPI
     version = await _head(call)
     etag = f'"v{version}.thumbnail"'
@@ -48,7 +48,7 @@ async def _drawing(call: Call, version: int) -> bytes:
     return drawn.encode()
 
 
-@endpoint("The head as a file: BPMN or SVG", need=Role.VIEWER, produces=(XML, SVG), conditional=True)
+@endpoint("The head as a file: BPMN or SVG", need=Role.VIEWER, visitors=True, produces=(XML, SVG), conditional=True)
 async def export(call: Call, query: ExportQuery) -> Answer:
     if query.format not in ("bpmn", "svg"):
         raise Problem("not_acceptable", "Available formats: bpmn, svg.")

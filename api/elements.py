@@ -28,7 +28,13 @@ class Events(Model):
     next_cursor: str | None
 
 
-@endpoint("What this element went through, newest first", need=Role.VIEWER, answers=Events, errors=("cursor_mismatch",))
+@endpoint(
+    "What this element went through, newest first",
+    need=Role.VIEWER,
+    visitors=True,
+    answers=Events,
+    errors=("cursor_mismatch",),
+)
 async def history(call: Call, query: PageQuery) -> Answer:
     element = call.path["element_id"]
     filters = ["element", call.on.diagram_id, element]

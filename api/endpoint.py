@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.answers import JSON
 from api.call import Call, Xml
-from storage.access import Role
+from storage.access import Role, Scope
 
 
 class Model(BaseModel):
@@ -44,6 +44,8 @@ class Endpoint:
     run: Handler
     summary: str
     need: Need | Role
+    scope: Scope
+    visitors: bool
     limit: str | None
     status: int
     answers: type[BaseModel] | None
@@ -69,6 +71,8 @@ def endpoint(
     summary: str,
     *,
     need: Need | Role = Need.SIGNED_IN,
+    scope: Scope | None = None,
+    visitors: bool = False,
     limit: str | None = "read",
     status: int = 200,
     answers: type[BaseModel] | None = None,
@@ -81,7 +85,9 @@ def endpoint(
     conditional: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Callable[[Handler], Endpoint]:
-    """Declare a route. `need` is a Role where the path names a diagram or an organization.
+    """Declare a route. `need` is a Role where the path names a diagram or an organization; `scope` is what an access
+    token must be good for (by itself: read where the limit is that of reading, else write); `visitors` lets those in
+    who came through a link and did not sign in.
 
     `resolve` finds what else the path names, before the body is looked at; `deleted` lets deleted diagrams through.
     """
@@ -94,6 +100,8 @@ def endpoint(
             run=run,
             summary=summary,
             need=need,
+            scope=scope or (Scope.READ if limit == "read" else Scope.WRITE),
+            visitors=visitors,
             limit=limit,
             status=status,
             answers=answers,

@@ -9,7 +9,7 @@ from api.endpoint import Model, endpoint
 from api.problems import Problem, invalid, unknown_reference
 from api.shapes import Email, Reference, RoleName, role
 from storage import diagrams, members
-from storage.access import Role
+from storage.access import Role, Scope
 
 
 class Member(Model):
@@ -51,6 +51,7 @@ def _at_most(call: Call, wanted: Role) -> None:
 @endpoint(
     "Give somebody a role on this diagram, by user id (same organization) or e-mail address (anybody)",
     need=Role.EDITOR,
+    scope=Scope.ADMIN,
     limit="write",
     answers=Member,
     errors=("invalid_reference",),
@@ -87,6 +88,7 @@ async def _member_in_path(call: Call) -> Role:
 @endpoint(
     "Take somebody's role on this diagram away; anybody may give up their own",
     need=Role.VIEWER,
+    scope=Scope.ADMIN,
     limit="write",
     status=204,
     resolve=_member_in_path,

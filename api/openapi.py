@@ -50,11 +50,9 @@ def errors_of(one: Declared) -> tuple[str, ...]:
     endpoint = one.endpoint
     codes = {*endpoint.errors, "internal", "storage_unavailable", "draining", "method_not_allowed", "not_acceptable"}
     if endpoint.need is not Need.NOBODY:
-        codes.add("unauthenticated")
+        codes |= {"unauthenticated", "forbidden"}
     if "{" in one.path:
         codes.add("not_found")
-    if not isinstance(endpoint.need, Need):
-        codes.add("forbidden")
     if "{diagram_id}" in one.path:
         codes.add("diagram_deleted")
     if one.method != "GET":

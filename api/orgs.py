@@ -8,7 +8,7 @@ from api.endpoint import Model, endpoint
 from api.problems import Problem, unknown_reference
 from api.shapes import Email, Line, RoleName, role
 from storage import organizations, people
-from storage.access import Role
+from storage.access import Role, Scope
 
 
 class Organization(Model):
@@ -57,7 +57,9 @@ async def list_orgs(call: Call) -> Organizations:
     return Organizations(items=[Organization(id=org.id, name=org.name, role=org.role.label) for org in mine])
 
 
-@endpoint("Make an organization; its maker is its owner", limit="write", status=201, answers=Organization)
+@endpoint(
+    "Make an organization; its maker is its owner", scope=Scope.ADMIN, limit="write", status=201, answers=Organization
+)
 async def make_org(call: Call, body: Named) -> Organization:
     made = await organizations.make(call.resources.db, call.who.user_id, body.name, request_id=call.request_id)
     return Organization(id=made.id, name=made.name, role=made.role.label)
@@ -152,6 +154,7 @@ async def change_member(call: Call, body: NewRole) -> OrgMember:
 @endpoint(
     "Take a member out; anybody may leave",
     need=Role.VIEWER,
+    scope=Scope.ADMIN,
     limit="write",
     status=204,
     errors=("last_owner",),

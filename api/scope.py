@@ -18,7 +18,7 @@ async def organization(call: Call, named: str | None) -> Membership:
         mine = await people.organizations_of(call.resources.db, call.who.user_id)
         if not mine:
             raise Problem("forbidden", "You are in no organization; name a diagram that was shared with you.")
-        return Membership(mine[0].id, mine[0].role)
+        return Membership(mine[0].id, min(mine[0].role, call.who.scope.ceiling))
     org_id = parse_id(named)
     found = await membership(call, org_id) if org_id is not None else None
     if found is None:

@@ -9,7 +9,7 @@ from api.call import Call
 from api.endpoint import Model, endpoint
 from api.problems import Problem
 from storage import tickets
-from storage.access import TICKET_LIFE_S, Role
+from storage.access import TICKET_LIFE_S, Role, Scope
 
 
 class TicketRequest(Model):
@@ -44,6 +44,8 @@ RULES = 1  # meta.v of the documents this server writes
 @endpoint(
     "A ticket for one socket connection to this diagram, valid 30 seconds",
     need=Role.VIEWER,
+    scope=Scope.READ,
+    visitors=True,
     limit="write",
     status=201,
     answers=Ticket,
@@ -54,7 +56,7 @@ async def issue_ticket(call: Call, body: TicketRequest) -> Ticket:
         raise Problem("client_outdated")
     if call.resources.health.draining:
         raise Problem("draining")
-    secret, epoch = await tickets.issue(call.resources.db, call.on)
+    secret, epoch = await tickets.issue(call.resources.db, call.who, call.on)
     scheme = "wss" if call.request.url.scheme == "https" else "ws"
     host = call.request.headers.get("host", "")
     return Ticket(
@@ -66,7 +68,7 @@ async def issue_ticket(call: Call, body: TicketRequest) -> Ticket:
     )
 
 
-@endpoint("Who is live on this diagram now", need=Role.VIEWER, answers=Presence)
+@endpoint("Who is live on this diagram now", need=Role.VIEWER, visitors=True, answers=Presence)
 async def presence(call: Call) -> Presence:
     people: list[Any] = list(await call.resources.rooms.presence(call.on.diagram_id))
     return Presence(items=[Live.model_validate(one, from_attributes=True) for one in people])

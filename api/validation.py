@@ -11,7 +11,7 @@ from api.problems import Problem, invalid
 from collab import save
 from collab.bpmn import validate
 from storage import history
-from storage.access import Role
+from storage.access import Role, Scope
 
 
 class ValidateQuery(Model):
@@ -44,6 +44,7 @@ async def _findings(call: Call, text: bytes, charset: str | None = None) -> Find
 
 @endpoint(
     "Validate a text; nothing is stored",
+    scope=Scope.READ,
     limit="write",
     answers=Findings,
     errors=("invalid_bpmn", "xml_forbidden", "too_large"),
@@ -58,6 +59,7 @@ async def text(call: Call, body: Text | Xml) -> Findings:
 @endpoint(
     "Validate the head, a version, or the live state",
     need=Role.VIEWER,
+    scope=Scope.READ,
     limit="write",
     answers=Findings,
     errors=("version_evicted",),

@@ -72,7 +72,14 @@ class Restored(Model):
     unchanged: bool
 
 
-@endpoint("Versions, newest first", need=Role.VIEWER, answers=Versions, errors=("cursor_mismatch",), conditional=True)
+@endpoint(
+    "Versions, newest first",
+    need=Role.VIEWER,
+    visitors=True,
+    answers=Versions,
+    errors=("cursor_mismatch",),
+    conditional=True,
+)
 async def list_versions(call: Call, query: PageQuery) -> Answer:
     filters = ["versions", call.on.diagram_id]
     position = place(query.cursor, filters, 1)
@@ -103,6 +110,7 @@ async def _kept_version_in_path(call: Call) -> StoredVersion:
 @endpoint(
     "One version's metadata; its text is content?version=n",
     need=Role.VIEWER,
+    visitors=True,
     answers=Version,
     errors=("version_evicted",),
     resolve=_kept_version_in_path,

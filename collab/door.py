@@ -89,9 +89,7 @@ class Door:
             diagram_id = UUID(diagram)
         except ValueError:
             return None
-        if identity.diagram_id is not None and identity.diagram_id != diagram_id:
-            return None
-        found = await access.grant_for(self._db, identity.user_id, diagram_id)
+        found = await access.grant_for(self._db, identity, diagram_id)
         return None if found is None or found.deleted else found
 
     async def still(self, identity: Identity, diagram_id: UUID) -> tuple[Identity | None, Grant | None]:

@@ -110,9 +110,9 @@ class Seat:
 
     @property
     def expired(self) -> bool:
-        """Its credential's time is over, as far as is known here. A ticket's is over when it has been redeemed."""
+        """The time of its credential or its right is over, as far as is known here."""
         expires = self.identity.expires_at
-        return expires is not None and self.identity.via != "ticket" and expires.timestamp() < time.time()
+        return expires is not None and expires.timestamp() < time.time()
 
     async def recheck(self) -> None:
         """Looks at the credential and at rights again (R10)."""

@@ -266,7 +266,7 @@ class Socket(ServerConnection):
         if epoch is not None and epoch != str(room.epoch):
             self._uncount()
             return HTTPStatus.CONFLICT
-        self._entry = (identity, room)
+        self._entry = (identity.until(grant.until), room)
         self._writes = may_write(grant)
         return None
 
@@ -430,7 +430,7 @@ class Socket(ServerConnection):
             return None
         identity = await self.door.identify_in_band(token, self._asked)
         grant = None if identity is None else await self.door.grant(identity, diagram)
-        return None if identity is None or grant is None else (identity, grant)
+        return None if identity is None or grant is None else (identity.until(grant.until), grant)
 
     async def _refresh(self, seat: Seat, token: str, diagram: str) -> None:
         """A new token on an open document: the same person goes on with it, anybody else is refused."""
@@ -439,8 +439,10 @@ class Socket(ServerConnection):
         if identity is None or grant is None or identity.user_id != seat.identity.user_id:
             self.write(messages.address(seat.name or "") + messages.denied("permission-denied"))
             return
-        seat.identity = identity
-        self.write(messages.address(seat.name or "") + messages.granted(writes=seat.session.writes))
+        seat.identity = identity.until(grant.until)
+        self.write(messages.address(seat.name or "") + messages.granted(writes=may_write(grant)))
+        if may_write(grant) != seat.session.writes:
+            await seat.recheck()  # it may do more with this one, or less
 
     # -- seats -------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ random and kept as SHA-256 only. The look-ups that run before a tenant is known 
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from sqlalchemy import text
@@ -20,7 +21,10 @@ from storage.database import Connection, Database, speak_for
 SESSION_COOKIE = "colane_session"
 TOKEN_PREFIX = "clt_"  # noqa: S105 -- a prefix, not a secret
 TICKET_PREFIX = "clk_"
+VISIT_PREFIX = "clv_"
 TICKET_LIFE_S = 30
+
+Via = Literal["session", "token", "link"]
 
 
 class Role(IntEnum):
@@ -43,6 +47,32 @@ class Role(IntEnum):
         return cls[label.upper()]
 
 
+class Scope(IntEnum):
+    """What an access token is good for. A higher scope includes the lower ones; a session has the highest."""
+
+    READ = 1
+    WRITE = 2
+    ADMIN = 3
+
+    @property
+    def label(self) -> str:
+        """The word used in JSON and in the database."""
+        return self.name.lower()
+
+    @property
+    def ceiling(self) -> Role:
+        """The highest role that its holder acts in, whatever they are."""
+        return _CEILINGS[self]
+
+    @classmethod
+    def among(cls, labels: Iterable[str]) -> "Scope":
+        """The highest of some words of ours."""
+        return max(cls[label.upper()] for label in labels)
+
+
+_CEILINGS: Final = {Scope.READ: Role.VIEWER, Scope.WRITE: Role.EDITOR, Scope.ADMIN: Role.OWNER}
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A person, and by which credential we know."""
@@ -51,26 +81,40 @@ class Identity:
     name: str
     email: str
     color: str
-    via: Literal["session", "token", "ticket"]
-    credential_id: UUID | None = None
+    via: Via
+    credential_id: UUID
     expires_at: datetime | None = None
-    diagram_id: UUID | None = None  # a ticket opens this diagram only
+    scope: Scope = Scope.ADMIN
+    diagram_id: UUID | None = None  # a ticket opens this diagram only, and so does an anonymous visit
+    org_id: UUID | None = None  # where a visit is
+
+    @property
+    def visitor(self) -> bool:
+        """Nobody we know: somebody who opened a link without signing in."""
+        return self.via == "link"
 
     @property
     def pseudonym(self) -> str:
         """The person in logs: the same everywhere, and nobody's name."""
         return hashlib.sha256(self.user_id.bytes).hexdigest()[:16]
 
+    def until(self, moment: datetime | None) -> "Identity":
+        """The same, to be looked at again at that moment if not before: a right may end before its credential does."""
+        if moment is None or (self.expires_at is not None and self.expires_at <= moment):
+            return self
+        return replace(self, expires_at=moment)
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The right of one person on one diagram, and the organization it lives in."""
+    """The right of one person on one diagram, by this credential, and the organization it lives in."""
 
     user_id: UUID
     org_id: UUID
     diagram_id: UUID
     role: Role
     deleted: bool
+    until: datetime | None = None  # a link's role ends with the link
 
 
 def new_secret(prefix: str = "") -> str:
@@ -83,106 +127,123 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-_SESSION = text(
-    "SELECT s.id, s.expires_at, u.id AS user_id, u.name, u.email, u.color FROM colane.sessions s"
-    " JOIN colane.users u ON u.id = s.user_id WHERE s.secret_hash = :hash AND s.expires_at > now()"
+_PERSON = "u.id AS user_id, u.name, u.email, u.color"
+_SESSION = (
+    f"SELECT s.id, s.expires_at, {_PERSON} FROM colane.sessions s JOIN colane.users u ON u.id = s.user_id"
+    " WHERE s.expires_at > now() AND s.id = :id"
 )
-_TOKEN = text(
-    "SELECT t.id, t.expires_at, u.id AS user_id, u.name, u.email, u.color FROM colane.tokens t"
-    " JOIN colane.users u ON u.id = t.user_id"
-    " WHERE t.secret_hash = :hash AND (t.expires_at IS NULL OR t.expires_at > now())"
+_TOKEN = (
+    f"SELECT t.id, t.expires_at, t.scopes, {_PERSON} FROM colane.tokens t JOIN colane.users u ON u.id = t.user_id"
+    " WHERE (t.expires_at IS NULL OR t.expires_at > now()) AND t.id = :id"
 )
+_VISIT = (
+    "SELECT g.org_id, g.user_id, l.diagram_id, least(g.expires_at, l.expires_at) AS expires_at FROM colane.link_guests g"
+    " JOIN colane.share_links l ON l.org_id = g.org_id AND l.id = g.link_id WHERE g.user_id = :id"
+    " AND g.secret_hash IS NOT NULL AND g.expires_at > now() AND (l.expires_at IS NULL OR l.expires_at > now())"
+)
+_STANDING: Final = {"session": text(_SESSION), "token": text(_TOKEN), "link": text(_VISIT)}
+_FIND_SESSION = text("SELECT session_id AS id, user_id FROM colane.find_session(:hash)")
+_FIND_TOKEN = text("SELECT token_id AS id, user_id FROM colane.find_token(:hash)")
+_FIND_VISIT = text("SELECT org_id, user_id FROM colane.find_visit(:hash)")
+_FIND_TICKET = text("SELECT org_id, user_id FROM colane.find_ticket(:hash)")
 _TICKET = text(
     "UPDATE colane.tickets SET used_at = now() WHERE org_id = :org AND secret_hash = :hash AND used_at IS NULL"
-    " AND expires_at > now() RETURNING diagram_id, expires_at"
+    " AND expires_at > now() RETURNING diagram_id, maker, maker_id"
 )
-_USER = text("SELECT id AS user_id, name, email, color FROM colane.users WHERE id = :user")
-_GRANT = text("SELECT org_id, role, deleted FROM colane.grant_for(:user, :diagram)")
+_GRANT = text("SELECT org_id, role, deleted, until FROM colane.grant_for(:user, :diagram)")
+
+VISITOR_NAME: Final = "Visitor"
+VISITOR_COLOR: Final = "#57534e"
 
 
 async def identify_session(db: Database, secret: str) -> Identity | None:
-    """The person whose browser holds this session cookie."""
-    hashed = hash_secret(secret)
+    """Whose browser holds this session cookie: a person who signed in, or a visitor."""
+    hashed = {"hash": hash_secret(secret)}
     async with db.transaction() as conn:
-        found = (
-            await conn.execute(text("SELECT user_id FROM colane.find_session(:hash)"), {"hash": hashed})
-        ).scalar_one_or_none()
+        if secret.startswith(VISIT_PREFIX):
+            visit = (await conn.execute(_FIND_VISIT, hashed)).one_or_none()
+            if visit is None:
+                return None
+            await speak_for(conn, user=visit.user_id, org=visit.org_id, read_only=True)
+            return await _standing(conn, "link", visit.user_id)
+        found = (await conn.execute(_FIND_SESSION, hashed)).one_or_none()
         if found is None:
             return None
-        await speak_for(conn, user=found, read_only=True)
-        row = (await conn.execute(_SESSION, {"hash": hashed})).one_or_none()
-    if row is None:
-        return None
-    return Identity(row.user_id, row.name, row.email, row.color, "session", row.id, row.expires_at)
+        await speak_for(conn, user=found.user_id, read_only=True)
+        return await _standing(conn, "session", found.id)
 
 
 async def identify_token(db: Database, secret: str) -> Identity | None:
     """The person who made this access token."""
     if not secret:
         return None
-    hashed = hash_secret(secret)
     async with db.transaction() as conn:
-        found = (
-            await conn.execute(text("SELECT user_id FROM colane.find_token(:hash)"), {"hash": hashed})
-        ).scalar_one_or_none()
+        found = (await conn.execute(_FIND_TOKEN, {"hash": hash_secret(secret)})).one_or_none()
         if found is None:
             return None
-        await speak_for(conn, user=found, read_only=True)
-        row = (await conn.execute(_TOKEN, {"hash": hashed})).one_or_none()
-    if row is None:
-        return None
-    return Identity(row.user_id, row.name, row.email, row.color, "token", row.id, row.expires_at)
+        await speak_for(conn, user=found.user_id, read_only=True)
+        return await _standing(conn, "token", found.id)
 
 
 async def redeem_ticket(db: Database, secret: str) -> Identity | None:
-    """The person this ticket was issued to. A ticket works once: the update that marks it used decides."""
+    """Who made this ticket, by what they made it with: what it opens stands no longer than that.
+
+    A ticket works once: the update that marks it used decides.
+    """
     if not secret.startswith(TICKET_PREFIX):
         return None
     hashed = hash_secret(secret)
     async with db.transaction() as conn:
-        found = (
-            await conn.execute(text("SELECT org_id, user_id FROM colane.find_ticket(:hash)"), {"hash": hashed})
-        ).one_or_none()
+        found = (await conn.execute(_FIND_TICKET, {"hash": hashed})).one_or_none()
         if found is None:
             return None
         await speak_for(conn, user=found.user_id, org=found.org_id)
         ticket = (await conn.execute(_TICKET, {"org": found.org_id, "hash": hashed})).one_or_none()
         if ticket is None:
             return None
-        row = (await conn.execute(_USER, {"user": found.user_id})).one()
-    return Identity(
-        row.user_id, row.name, row.email, row.color, "ticket", None, ticket.expires_at, diagram_id=ticket.diagram_id
-    )
+        identity = await _standing(conn, ticket.maker, ticket.maker_id)
+    return None if identity is None else replace(identity, diagram_id=ticket.diagram_id)
 
 
-_STANDS = {
-    "session": text("SELECT expires_at FROM colane.sessions WHERE id = :id AND expires_at > now()"),
-    "token": text("SELECT expires_at FROM colane.tokens WHERE id = :id AND (expires_at IS NULL OR expires_at > now())"),
-}
+async def _standing(conn: Connection, via: Via, credential_id: UUID) -> Identity | None:
+    """The identity behind a credential, while that stands. As its person; for a visit, in its organization."""
+    row = (await conn.execute(_STANDING[via], {"id": credential_id})).one_or_none()
+    if row is None:
+        return None
+    if via == "link":
+        return Identity(
+            row.user_id, VISITOR_NAME, "", VISITOR_COLOR, via, row.user_id, row.expires_at, Scope.READ,
+            row.diagram_id, row.org_id,
+        )  # fmt: skip
+    scope = Scope.among(row.scopes) if via == "token" else Scope.ADMIN
+    return Identity(row.user_id, row.name, row.email, row.color, via, row.id, row.expires_at, scope)
 
 
 async def still(db: Database, identity: Identity, diagram_id: UUID) -> tuple[Identity | None, Grant | None]:
-    """The same person a while later: None for the identity when its credential is gone or has expired.
+    """The same person with the same right a while later: None for what is gone or has expired.
 
-    A ticket was spent when it was redeemed: what it opened stands as long as the right does.
+    The identity says when to look again at the latest.
     """
-    async with db.transaction(user=identity.user_id, read_only=True) as conn:
-        if identity.via != "ticket":
-            found = (await conn.execute(_STANDS[identity.via], {"id": identity.credential_id})).one_or_none()
-            if found is None:
-                return None, None
-            identity = replace(identity, expires_at=found.expires_at)
-        return identity, await _granted(conn, identity.user_id, diagram_id)
+    async with db.transaction(user=identity.user_id, org=identity.org_id, read_only=True) as conn:
+        found = await _standing(conn, identity.via, identity.credential_id)
+        if found is None:
+            return None, None
+        found = replace(found, diagram_id=identity.diagram_id)
+        now = await _granted(conn, found, diagram_id)
+    return found.until(now.until) if now is not None else found, now
 
 
-async def grant_for(db: Database, user_id: UUID, diagram_id: UUID) -> Grant | None:
+async def grant_for(db: Database, identity: Identity, diagram_id: UUID) -> Grant | None:
     """What this person may do on this diagram; None means that for them it does not exist."""
-    async with db.transaction(user=user_id, read_only=True) as conn:
-        return await _granted(conn, user_id, diagram_id)
+    if identity.diagram_id not in (None, diagram_id):
+        return None
+    async with db.transaction(user=identity.user_id, read_only=True) as conn:
+        return await _granted(conn, identity, diagram_id)
 
 
-async def _granted(conn: Connection, user_id: UUID, diagram_id: UUID) -> Grant | None:
-    row = (await conn.execute(_GRANT, {"user": user_id, "diagram": diagram_id})).one_or_none()
+async def _granted(conn: Connection, identity: Identity, diagram_id: UUID) -> Grant | None:
+    row = (await conn.execute(_GRANT, {"user": identity.user_id, "diagram": diagram_id})).one_or_none()
     if row is None:
         return None
-    return Grant(user_id, row.org_id, diagram_id, Role.of(row.role), row.deleted)
+    role = min(Role.of(row.role), identity.scope.ceiling)
+    return Grant(identity.user_id, row.org_id, diagram_id, role, row.deleted, row.until)

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from storage import audit, notices, outbox
-from storage.access import Grant, Role
+from storage.access import Grant
 from storage.database import Connection, Database
 from storage.people import Person
 
@@ -66,8 +66,11 @@ _COLUMNS = (
     " ON v.org_id = d.org_id AND v.diagram_id = d.id AND v.version = d.version"
 )
 _VISIBLE = (
-    "(d.visibility = 'org' OR CAST(:role AS text) = 'owner' OR d.created_by = :user OR EXISTS (SELECT 1"
-    " FROM colane.diagram_members m WHERE m.org_id = d.org_id AND m.diagram_id = d.id AND m.user_id = :user))"
+    "(d.visibility = 'org' OR d.created_by = :user OR (SELECT role FROM colane.memberships WHERE org_id = :org"
+    " AND user_id = :user) = 'owner' OR EXISTS (SELECT 1 FROM colane.diagram_members m WHERE m.org_id = d.org_id"
+    " AND m.diagram_id = d.id AND m.user_id = :user) OR EXISTS (SELECT 1 FROM colane.link_guests g"
+    " JOIN colane.share_links l ON l.org_id = g.org_id AND l.id = g.link_id WHERE l.org_id = d.org_id"
+    " AND l.diagram_id = d.id AND g.user_id = :user AND (l.expires_at IS NULL OR l.expires_at > now())))"
 )
 
 
@@ -76,14 +79,13 @@ async def page(
     *,
     user_id: UUID,
     org_id: UUID,
-    role: Role,
     wanted: Wanted,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Summary]:
     """Up to `limit` summaries, those changed last first."""
     where = ["d.org_id = :org", _VISIBLE, f"d.deleted_at IS {'NOT ' if wanted.deleted else ''}NULL"]
-    values: dict[str, Any] = {"org": org_id, "user": user_id, "role": role.label, "limit": limit}
+    values: dict[str, Any] = {"org": org_id, "user": user_id, "limit": limit}
     if wanted.q:
         where.append("d.title ILIKE :pattern")
         values["pattern"] = "%" + wanted.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

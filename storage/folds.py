@@ -166,7 +166,7 @@ async def behind(conn: Connection, org_id: UUID, minutes: int, diagram_id: UUID 
 
 async def sweep(conn: Connection) -> None:
     """Expired sessions, tokens, links, tickets and idempotency keys go."""
-    for table in ("sessions", "tokens", "signin_links", "tickets"):
+    for table in ("sessions", "tokens", "signin_links", "reset_links", "tickets", "invitations", "link_guests"):
         await conn.execute(text(f"DELETE FROM colane.{table} WHERE expires_at < now()"))
     await conn.execute(text("DELETE FROM colane.idempotency_keys WHERE created_at < now() - interval '24 hours'"))
     await conn.execute(text("DELETE FROM colane.leases WHERE until < now() - interval '1 day'"))

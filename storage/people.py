@@ -13,8 +13,8 @@ import uuid_utils.compat as uuids
 from sqlalchemy import text
 
 from storage import audit, notices
-from storage.access import Role, hash_secret, new_secret
-from storage.database import Connection, Database
+from storage.access import VISIT_PREFIX, Role, hash_secret, new_secret
+from storage.database import Connection, Database, speak_for
 
 SESSION_LIFE: Final = timedelta(days=30)
 COLORS: Final = ("#c2410c", "#0f766e", "#6d28d9", "#be185d", "#1d4ed8", "#4d7c0f", "#a16207", "#0e7490")
@@ -120,13 +120,19 @@ async def open_session(db: Database, user_id: UUID, life: timedelta = SESSION_LI
 async def close_session(db: Database, secret: str) -> None:
     """Sign out the session with this secret, if there is one, and with it the sockets that it opened."""
     hashed = hash_secret(secret)
-    async with db.transaction(read_only=True) as conn:
-        found = await conn.execute(text("SELECT user_id FROM colane.find_session(:hash)"), {"hash": hashed})
-        user_id = found.scalar_one_or_none()
-    if user_id is not None:
-        async with db.transaction(user=user_id) as conn:
-            await conn.execute(text("DELETE FROM colane.sessions WHERE secret_hash = :hash"), {"hash": hashed})
-            await notices.notify(conn, {"event": "access", "user": str(user_id)})
+    visit = secret.startswith(VISIT_PREFIX)
+    look = (
+        "SELECT org_id, user_id FROM colane.find_visit(:hash)"
+        if visit
+        else ("SELECT NULL::uuid AS org_id, user_id FROM colane.find_session(:hash)")
+    )
+    async with db.transaction() as conn:
+        found = (await conn.execute(text(look), {"hash": hashed})).one_or_none()
+        if found is not None:
+            await speak_for(conn, user=found.user_id, org=found.org_id)
+            table = "link_guests" if visit else "sessions"
+            await conn.execute(text(f"DELETE FROM colane.{table} WHERE secret_hash = :hash"), {"hash": hashed})
+            await notices.notify(conn, {"event": "access", "user": str(found.user_id)})
 
 
 async def make_signin_link(db: Database, user_id: UUID, life: timedelta) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from storage import notices
-from storage.access import TOKEN_PREFIX, hash_secret, new_secret
+from storage.access import TOKEN_PREFIX, Scope, hash_secret, new_secret
 from storage.database import Database
 
 
@@ -17,7 +17,7 @@ class Token:
 
     id: UUID
     name: str
-    scopes: tuple[str, ...]
+    scopes: tuple[Scope, ...]
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -28,7 +28,7 @@ async def make(
     user_id: UUID,
     *,
     name: str,
-    scopes: tuple[str, ...] = (),
+    scopes: tuple[Scope, ...] = (Scope.ADMIN,),
     expires_at: datetime | None = None,
     secret: str | None = None,
 ) -> tuple[UUID, str]:
@@ -40,7 +40,13 @@ async def make(
                 "INSERT INTO colane.tokens (user_id, name, secret_hash, scopes, expires_at)"
                 " VALUES (:user, :name, :hash, :scopes, :expires) RETURNING id"
             ),
-            {"user": user_id, "name": name, "hash": hash_secret(value), "scopes": list(scopes), "expires": expires_at},
+            {
+                "user": user_id,
+                "name": name,
+                "hash": hash_secret(value),
+                "scopes": [one.label for one in scopes],
+                "expires": expires_at,
+            },
         )
         return made.scalar_one(), value
 
@@ -56,7 +62,14 @@ async def of(db: Database, user_id: UUID) -> list[Token]:
             {"user": user_id},
         )
         return [
-            Token(row.id, row.name, tuple(row.scopes or ()), row.created_at, row.expires_at, row.last_used_at)
+            Token(
+                row.id,
+                row.name,
+                tuple(Scope.among([label]) for label in row.scopes),
+                row.created_at,
+                row.expires_at,
+                row.last_used_at,
+            )
             for row in rows
         ]
 

@@ -190,7 +190,7 @@ class Node:
             return None
         line = Line(self.world, client, self, diagram)
         person = client.person
-        identity = Identity(person.id, person.name, "", person.color, "token")
+        identity = Identity(person.id, person.name, "", person.color, "token", person.id)
         name = str(diagram) if client.protocol is Protocol.HOCUSPOCUS else None
         line.seat = Seat(line, live, identity, name)
         self.lines = [*(one for one in self.lines if one.attended), line]

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 from pycrdt import Map
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from collab.wire import messages
@@ -125,6 +125,73 @@ def test_R10_a_fresh_token_in_band_keeps_a_document_open(server: Served) -> None
             http.delete(f"/tokens/{made['id']}").raise_for_status()
             talk.quiet(0.7)
             assert works(talk, "b"), "the old one is not what it stands on any more"
+
+
+def ticket(server: Served, diagram: str, **headers: str) -> str:
+    with httpx.Client(base_url=f"{server.url}/api/v1", headers={"Origin": server.url, **headers}) as http:
+        return str(http.post(f"/diagrams/{diagram}/ticket").raise_for_status().json()["ticket"])
+
+
+def test_R10_what_a_ticket_opened_ends_with_the_session_it_was_made_in(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone = guest(server)
+    give(server, diagram, someone, "editor")
+    made = [ticket(server, diagram, Cookie=someone.cookie) for _ in range(3)]
+    other = ticket(server, diagram, Authorization=f"Bearer {someone.token}")
+    with (
+        connect(f"{server.ws}/{diagram}?ticket={made[0]}") as one,
+        hocuspocus(server, diagram, made[1]) as new,
+        hocuspocus(server, diagram, other) as by_token,
+    ):
+        old = Talk(one).join()
+        assert works(old, "a")
+        headers = {"Cookie": someone.cookie, "Origin": server.url}
+        httpx.post(f"{server.url}/api/v1/auth/logout", headers=headers).raise_for_status()
+        assert (old.code, new.code) == (4401, 4401)
+        assert works(by_token, "b")
+    with (
+        pytest.raises(InvalidStatus) as raised,
+        connect(f"{server.ws}/{diagram}?ticket={made[2]}"),
+    ):
+        pass
+    assert raised.value.response.status_code == 401, "made before, not yet spent"
+
+
+def test_R10_what_a_ticket_opened_ends_with_the_token_it_was_made_with(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    end = datetime.now(UTC) + timedelta(seconds=4)
+    with server.http() as http:
+        made = http.post("/tokens", json={"name": "short"}).json()
+        brief = http.post("/tokens", json={"name": "brief", "expires_at": end.isoformat()}).json()["token"]
+        bearer = {"Authorization": f"Bearer {made['token']}"}
+        with (
+            hocuspocus(server, diagram, ticket(server, diagram, **bearer)) as deleted,
+            hocuspocus(server, diagram, ticket(server, diagram, Authorization=f"Bearer {brief}")) as expired,
+        ):
+            http.delete(f"/tokens/{made['id']}").raise_for_status()
+            assert deleted.code == 4401
+            assert works(expired, "a")
+            assert expired.code == 4401
+    assert datetime.now(UTC) >= end
+
+
+def test_R10_a_read_token_opens_a_document_to_read_it(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    with server.http() as http:
+        token = http.post("/tokens", json={"name": "reads", "scopes": ["read"]}).json()["token"]
+    with yws(server, diagram, token) as old:
+        old.edit("a", "forbidden")
+        assert old.code == 4403
+    spent = ticket(server, diagram, Authorization=f"Bearer {token}")
+    with connect(server.ws) as socket:
+        new = Talk(socket, diagram)
+        assert new.sign_in(spent).rest == b"\x02\x08readonly"
+        new.join().edit("a", "forbidden")
+        assert new.code == 4403
+    with hocuspocus(server, diagram) as talk:
+        assert works(talk, "a")
+        assert talk.sign_in(token).rest == b"\x02\x08readonly", "a lesser credential in place of the first"
+        assert talk.code == 4403
 
 
 @pytest.mark.node

@@ -4,7 +4,6 @@ from sqlalchemy import event
 
 from collab.workshop import Process, Workshop
 from storage import diagrams
-from storage.access import Role
 from storage.database import Database
 from storage.diagrams import Wanted
 from tests.people import diagram_of, somebody
@@ -24,9 +23,7 @@ async def test_a_list_of_diagrams_never_touches_xml(db: Database) -> None:
         said.append(statement)
 
     event.listen(db._engine.sync_engine, "before_cursor_execute", hear)
-    listed = await diagrams.page(
-        db, user_id=owner.user_id, org_id=owner.org_id, role=Role.OWNER, wanted=Wanted(), after=None, limit=50
-    )
+    listed = await diagrams.page(db, user_id=owner.user_id, org_id=owner.org_id, wanted=Wanted(), after=None, limit=50)
     assert {one.id for one in listed} == made
     assert said
     assert not any("xml" in statement or "snapshots" in statement or "updates" in statement for statement in said)

@@ -21,7 +21,13 @@ LOOKUPS = {
     "find_token": "TABLE(token_id uuid, user_id uuid)",
     "find_ticket": "TABLE(org_id uuid, user_id uuid)",
     "find_signin": "uuid",
-    "grant_for": "TABLE(org_id uuid, role text, deleted boolean)",
+    "grant_for": "TABLE(org_id uuid, role text, deleted boolean, until timestamp with time zone)",
+    "find_invitation": "TABLE(org_id uuid, invitation_id uuid)",
+    "find_link": "TABLE(org_id uuid, link_id uuid)",
+    "find_visit": "TABLE(org_id uuid, user_id uuid)",
+    "find_reset": "uuid",
+    "find_identity": "uuid",
+    "elsewhere": "SETOF uuid",
 }
 ORG = "( SELECT (NULLIF(current_setting('app.org'::text, true), ''::text))::uuid AS \"nullif\")"
 USER = ORG.replace("app.org", "app.user")
@@ -42,28 +48,30 @@ EXTRA: dict[tuple[str, str], tuple[str, str, str | None, str | None]] = {
 }
 for _table in ("organizations", "diagram_heads", "updates", "snapshots", "outbox"):
     EXTRA[_table, "sweep"] = ("SELECT", "colane_worker", "true", None)
-for _table in ("sessions", "tokens", "signin_links", "tickets"):
+for _table in ("sessions", "tokens", "signin_links", "tickets", "invitations", "link_guests", "reset_links"):
     EXTRA[_table, "expired"] = ("SELECT", "colane_worker", "(expires_at < now())", None)
     EXTRA[_table, "expired_gone"] = ("DELETE", "colane_worker", "(expires_at < now())", None)
 _OLD = "(created_at < (now() - '24:00:00'::interval))"
 EXTRA["idempotency_keys", "expired"] = ("SELECT", "colane_worker", _OLD, None)
 EXTRA["idempotency_keys", "expired_gone"] = ("DELETE", "colane_worker", _OLD, None)
-for _table in ("users", "sessions", "tokens", "signin_links", "tickets", "memberships", "diagrams", "diagram_members"):
+for _table in ("users", "sessions", "tokens", "signin_links", "tickets", "memberships", "diagrams", "diagram_members",
+               "invitations", "share_links", "link_guests", "reset_links", "identities"):  # fmt: skip
     EXTRA[_table, "lookup"] = ("SELECT", "colane_lookup", "true", None)
 
 # What may be changed or deleted, by login; reading and adding are the policies' business.
 CHANGES: dict[str, dict[str, set[str]]] = {
     "colane_app": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "memberships", "projects", "diagram_members",
-                   "tickets", "comments", "mentions"},
+                   "tickets", "comments", "mentions", "invitations", "share_links", "link_guests", "reset_links"},
         "UPDATE": {"users", "sessions", "tokens", "signin_links", "idempotency_keys", "memberships", "organizations",
+                   "invitations", "reset_links",
                    "projects", "diagrams", "diagram_members", "tickets", "diagram_heads", "outbox",
                    "audit_heads", "comments"},
     },
     "colane_worker": {
-        "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "tickets", "diagrams", "diagram_heads",
-                   "updates", "snapshots", "writers", "element_changes", "versions", "bases", "outbox",
-                   "leases"},
+        "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "tickets", "invitations", "link_guests",
+                   "reset_links", "diagrams", "diagram_heads", "updates", "snapshots", "writers", "element_changes",
+                   "versions", "bases", "outbox", "leases"},
         "UPDATE": {"diagrams", "diagram_heads", "epochs", "snapshots", "outbox", "leases", "audit_heads"},
     },
 }  # fmt: skip
@@ -73,6 +81,8 @@ UNIQUE_ACROSS = {
     "sessions_secret_hash_key": "256 random bits",
     "tokens_secret_hash_key": "256 random bits",
     "signin_links_secret_hash_key": "256 random bits",
+    "reset_links_secret_hash_key": "256 random bits",
+    "identities_pkey": "who somebody is at a provider is known to that provider only",
     "leases_pkey": "the worker's alone",
 }
 TRIGGERS = {("audit", "audit_is_append_only"), ("audit", "audit_is_not_emptied")}
@@ -271,7 +281,7 @@ async def columns(conn: asyncpg.Connection) -> list[Any]:
         " WHERE c.relnamespace = 'colane'::regnamespace"
     )
     fine = {"id", "email", "org_id", "user_id", "diagram_id", "role", "secret_hash", "expires_at", "used_at", "visibility",
-            "created_by", "deleted_at"}  # fmt: skip
+            "created_by", "deleted_at", "link_id", "issuer", "subject"}  # fmt: skip
     named = {("users", "id"), ("users", "name"), ("memberships", "org_id"), ("memberships", "user_id"),
              ("diagram_members", "org_id"), ("diagram_members", "user_id")}  # fmt: skip
     found: list[Any] = []

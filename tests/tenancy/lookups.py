@@ -4,6 +4,7 @@ They are the one place where the application reads past the policies, so each ha
 Asked on a database that tests/tenancy/seed.py has filled: Ann and Bob are strangers, each with one row of everything.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -16,7 +17,7 @@ Row = tuple[Any, ...]
 Question = tuple[str, list[Any], list[Row]]
 
 
-def questions(name: str) -> list[Question]:
+def questions(name: str) -> list[Question]:  # noqa: PLR0911 -- one for each
     """Of one look-up: with what is Ann's, with what is nobody's."""
     match name:
         case "find_user":
@@ -34,19 +35,69 @@ def questions(name: str) -> list[Question]:
                 ("", [ANN.secret("nothing")], []),
                 (late, [ANN.secret(table)], []),
             ]
-        case "find_ticket" | "find_signin":
-            table = {"find_ticket": "tickets", "find_signin": "signin_links"}[name]
-            one: list[Row] = [(ANN.org, ANN.user)] if name == "find_ticket" else [(ANN.user,)]
-            none: list[Row] = [] if name == "find_ticket" else [(None,)]
+        case "find_ticket" | "find_signin" | "find_reset" | "find_invitation":
+            table, answer = {
+                "find_ticket": ("tickets", (ANN.org, ANN.user)),
+                "find_invitation": ("invitations", (ANN.org, ANN.id("invitation_id"))),
+                "find_signin": ("signin_links", (ANN.user,)),
+                "find_reset": ("reset_links", (ANN.user,)),
+            }[name]
+            one: list[Row] = [answer]
+            none: list[Row] = [] if len(answer) == 2 else [(None,)]
             return [
                 ("", [ANN.secret(table)], one),
                 ("", [ANN.secret("nothing")], none),
                 (f"UPDATE colane.{table} SET expires_at = now() - interval '1 hour'", [ANN.secret(table)], none),
                 (f"UPDATE colane.{table} SET used_at = now()", [ANN.secret(table)], none),
             ]
+        case "find_link":
+            link: list[Row] = [(ANN.org, ANN.id("share_link_id"))]
+            return [
+                ("", [ANN.secret("share_links")], link),
+                ("UPDATE colane.share_links SET expires_at = NULL", [ANN.secret("share_links")], link),
+                ("", [ANN.secret("nothing")], []),
+                (
+                    "UPDATE colane.share_links SET expires_at = now() - interval '1 hour'",
+                    [ANN.secret("share_links")],
+                    [],
+                ),
+            ]
+        case "find_visit":
+            came = f"UPDATE colane.link_guests SET secret_hash = '\\x{ANN.secret('visit').hex()}' WHERE org_id = '{ANN.org}'"
+            late = "UPDATE colane.link_guests SET expires_at = now() - interval '1 hour'"
+            return [
+                (came, [ANN.secret("visit")], [(ANN.org, ANN.user)]),
+                (came, [ANN.secret("nothing")], []),
+                ("", [ANN.secret("visit")], []),
+                (f"{came}; {late}", [ANN.secret("visit")], []),
+            ]
+        case "find_identity":
+            return [
+                ("", ["ann-issuer", "ann-subject"], [(ANN.user,)]),
+                ("", ["ann-issuer", "bob-subject"], [(None,)]),
+                ("", ["bob-issuer", "ann-subject"], [(None,)]),
+            ]
+        case "elsewhere":
+            return _elsewhere()
         case "grant_for":
             return _grants()
     raise AssertionError(f"say in tests/tenancy/lookups.py what {name} may answer to whom")
+
+
+def _elsewhere() -> list[Question]:
+    asked = [ANN.user, BOB.org]
+    no_guest = "DELETE FROM colane.diagram_members; DELETE FROM colane.link_guests"
+    alone = f"{no_guest}; DELETE FROM colane.diagrams"
+    company = f"INSERT INTO colane.memberships (org_id, user_id, role) VALUES ('{ANN.org}', '{BOB.user}', 'viewer')"
+    return [
+        ("", [ANN.user, ANN.org], []),
+        (no_guest, asked, [(ANN.org,)]),
+        (alone, asked, []),
+        (f"{alone}; {company}", asked, [(ANN.org,)]),
+        ("DELETE FROM colane.memberships; DELETE FROM colane.link_guests", asked, [(ANN.org,)]),
+        ("DELETE FROM colane.memberships; DELETE FROM colane.diagram_members", asked, [(ANN.org,)]),
+        ("", [Tenant("nobody").user, BOB.org], []),
+    ]
 
 
 def _grants() -> list[Question]:
@@ -61,28 +112,38 @@ def _grants() -> list[Question]:
     elsewhere = f"{guests_only}; UPDATE colane.diagram_members SET diagram_id = '{Tenant('x').id('diagram_id')}'"
     moved = f"{members_only}; UPDATE colane.memberships SET org_id = '{Tenant('x').org}'"
     deleted = f"{member}; UPDATE colane.diagrams SET deleted_at = now()"
+    link = f"{nobody}; UPDATE colane.link_guests SET link_id = '{ANN.id('share_link_id')}' WHERE org_id = '{ANN.org}'"
+    end = datetime(2100, 1, 1, tzinfo=UTC)
+    open_link = f"{link}; UPDATE colane.share_links SET role = 'viewer', expires_at = NULL"
+    brief_link = f"{link}; UPDATE colane.share_links SET role = 'viewer', expires_at = '{end.isoformat()}'"
+    late_link = f"{link}; UPDATE colane.share_links SET role = 'viewer', expires_at = now() - interval '1 hour'"
+    other_link = f"{open_link}, diagram_id = '{Tenant('x').id('diagram_id')}'"
     found: list[Question] = []
     for who in (BOB.user, stranger):
-        found += [(state, [who, ann], []) for state in ("", guests_only, members_only, private, others)]
+        found += [(state, [who, ann], []) for state in ("", guests_only, members_only, private, others, open_link)]
     return [
         *found,
+        (open_link, [ANN.user, ann], [(ANN.org, "viewer", False, None)]),
+        (brief_link, [ANN.user, ann], [(ANN.org, "viewer", False, end)]),
+        (late_link, [ANN.user, ann], []),
+        (other_link, [ANN.user, ann], []),
         ("", [ANN.user, Tenant("x").id("diagram_id")], []),
         (nobody, [ANN.user, ann], []),
         (elsewhere, [ANN.user, ann], []),
         (moved, [ANN.user, ann], []),
-        (member, [ANN.user, ann], [(ANN.org, "editor", False)]),
-        (private, [ANN.user, ann], [(ANN.org, "editor", False)]),
-        (private.replace("editor", "viewer"), [ANN.user, ann], [(ANN.org, "editor", False)]),
+        (member, [ANN.user, ann], [(ANN.org, "editor", False, None)]),
+        (private, [ANN.user, ann], [(ANN.org, "editor", False, None)]),
+        (private.replace("editor", "viewer"), [ANN.user, ann], [(ANN.org, "editor", False, None)]),
         (f"{private.replace('editor', 'viewer')}, created_by = NULL", [ANN.user, ann], []),
-        (f"{member.replace('editor', 'viewer')}", [ANN.user, ann], [(ANN.org, "viewer", False)]),
+        (f"{member.replace('editor', 'viewer')}", [ANN.user, ann], [(ANN.org, "viewer", False, None)]),
         (others, [ANN.user, ann], []),
-        (others.replace("'editor'", "'owner'"), [ANN.user, ann], [(ANN.org, "owner", False)]),
+        (others.replace("'editor'", "'owner'"), [ANN.user, ann], [(ANN.org, "owner", False, None)]),
         (
             f"{guests_only}; UPDATE colane.diagram_members SET role = 'viewer'",
             [ANN.user, ann],
-            [(ANN.org, "viewer", False)],
+            [(ANN.org, "viewer", False, None)],
         ),
-        (deleted, [ANN.user, ann], [(ANN.org, "editor", True)]),
+        (deleted, [ANN.user, ann], [(ANN.org, "editor", True, None)]),
     ]
 
 

@@ -16,7 +16,7 @@ import asyncpg
 from storage.tables import TABLES, Kind
 
 # What a column must hold where the catalog alone does not say: "table.column" or "column".
-FITTING: dict[str, Any] = {}
+FITTING: dict[str, Any] = {"tokens.scopes": ["read"]}
 _ONE_OF = re.compile(r"\(\(?\(?(\w+) = ANY \(\(?ARRAY\['([^']+)'")
 
 

@@ -136,7 +136,10 @@ async def test_inside_one_organization_no_row_of_another_is_seen_or_moved(urls: 
     for statement in (
         f"INSERT INTO colane.projects (org_id, name) VALUES ({foreign}, 'x')",
         f"UPDATE colane.diagrams SET org_id = {foreign}",
-        f"INSERT INTO colane.tickets VALUES ({foreign}, '', '{bob.user_id}', '{diagrams[1][1]}', 'owner', now(), null)",
+        (
+            "INSERT INTO colane.tickets (org_id, secret_hash, user_id, diagram_id, maker, maker_id, expires_at)"
+            f" VALUES ({foreign}, '', '{bob.user_id}', '{diagrams[1][1]}', 'session', '{bob.user_id}', now())"
+        ),
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await attempt(statement)
