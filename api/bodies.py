@@ -3,7 +3,13 @@
 A body over its limit is read to the end (within reason) and thrown away, so that the client gets to hear the answer.
 """
 
+import hashlib
+import json
+import re
+import typing
+from dataclasses import dataclass
 from email.message import Message
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +22,7 @@ from api.problems import Fault, Problem
 XML_TYPES = ("application/xml", "text/xml", "application/bpmn+xml")
 XML_LIMIT = 5 << 20
 DISCARD_LIMIT = 64 << 20
+_WHOLE = re.compile("-?(0|[1-9][0-9]{0,40})")
 
 
 def media_type(request: Request) -> tuple[str, str | None]:
@@ -27,18 +34,23 @@ def media_type(request: Request) -> tuple[str, str | None]:
     return kind, charset if isinstance(charset, str) else None
 
 
-def check_formats(endpoint: Endpoint, request: Request) -> None:
-    """406 and 415, before anything is looked up."""
+def check_accept(endpoint: Endpoint, request: Request) -> None:
+    """406, before anything is looked up."""
     if not _acceptable(request.headers.get("accept"), endpoint.produces):
         raise Problem("not_acceptable", f"Available: {', '.join(endpoint.produces)}.")
+
+
+def wrong_type(endpoint: Endpoint, request: Request) -> Problem | None:
+    """415, where this route cannot read what was sent."""
     if endpoint.body is None and not endpoint.takes_xml:
-        return
+        return None
     kind, _ = media_type(request)
     if not kind and _empty(request):
-        return
+        return None
     known = ((JSON,) if endpoint.body else ()) + (XML_TYPES if endpoint.takes_xml else ())
-    if kind not in known or request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem("unsupported_media_type", f"Send one of: {', '.join(known)}, not compressed.")
+    if kind in known and request.headers.get("content-encoding", "identity").lower() == "identity":
+        return None
+    return Problem("unsupported_media_type", f"Send one of: {', '.join(known)}, not compressed.")
 
 
 def _empty(request: Request) -> bool:
@@ -60,23 +72,35 @@ def _acceptable(header: str | None, produces: tuple[str, ...]) -> bool:
     return any(r in ("*/*", kind) or r == f"{kind.partition('/')[0]}/*" for r in ranges for kind in ours)
 
 
-async def read(endpoint: Endpoint, request: Request) -> bytes | None:
-    """The body, or None when it is over the limit of this route and media type."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A body as it came: None where it is over the limit, and what tells it from all others either way."""
+
+    content: bytes | None
+    sha256: bytes
+
+
+async def read(endpoint: Endpoint, request: Request) -> Sent:
+    """The body, within the limit of this route and media type."""
+    seen = hashlib.sha256()
     if endpoint.body is None and not endpoint.takes_xml:
-        return b""
+        return Sent(b"", seen.digest())
     limit = XML_LIMIT if media_type(request)[0] in XML_TYPES else endpoint.body_limit
     parts: list[bytes] = []
     size = 0
     try:
         async for part in request.stream():
             size += len(part)
+            seen.update(part)
             if size <= limit:
                 parts.append(part)
-            elif size > DISCARD_LIMIT:
+            else:
+                parts.clear()
+            if size > DISCARD_LIMIT:
                 break
     except ClientDisconnect:
         raise Problem("invalid_request", "The connection ended before the request did.") from None
-    return b"".join(parts) if size <= limit else None
+    return Sent(b"".join(parts) if size <= limit else None, seen.digest())
 
 
 def parse_body(endpoint: Endpoint, request: Request, content: bytes) -> BaseModel | Xml | None:
@@ -96,16 +120,33 @@ def parse_query(endpoint: Endpoint, request: Request) -> BaseModel | None:
     """The query as the route wants it; the last of several values of one name counts."""
     if endpoint.query is None:
         return None
+    given: dict[str, Any] = dict(request.query_params)
+    for name, field in endpoint.query.model_fields.items():
+        place = field.alias or name
+        if place in given:
+            given[place] = _value(field.annotation, given[place])
     try:
-        return endpoint.query.model_validate(dict(request.query_params))
+        # As JSON, so that what fits is the same in a query as in a body.
+        return endpoint.query.model_validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise _problem("query", error) from None
+
+
+def _value(kind: Any, text: str) -> Any:
+    """A number or a truth value where the field takes one and the text is one; else the text."""
+    kinds = typing.get_args(kind) or (kind,)
+    if bool in kinds and text in ("true", "false"):
+        return text == "true"
+    if int in kinds and _WHOLE.fullmatch(text):
+        return int(text)
+    return text
 
 
 def _problem(where: str, error: ValidationError) -> Problem:
     faults = []
     for one in error.errors(include_url=False, include_input=False, include_context=False)[:20]:
         path = ".".join([where, *(str(part) for part in one["loc"])])
-        faults.append(Fault(path, one["type"], one["msg"]))
+        told = "This is not in the form asked for" if one["type"] == "string_pattern_mismatch" else one["msg"]
+        faults.append(Fault(path, one["type"], told))
     first = faults[0]
     return Problem("invalid_request", f"{first.path}: {first.message}.", errors=faults)

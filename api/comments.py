@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
 from api.answers import Answer, dumps, weak_etag
 from api.authorize import parse_id
@@ -18,14 +18,12 @@ from api.endpoint import Model, endpoint
 from api.paging import PageQuery, next_link, open_cursor, seal_cursor
 from api.problems import Problem, unknown_reference
 from api.scope import organization
-from api.shapes import Person, Reference, clean
+from api.shapes import ElementId, Person, Reference, Words
 from collab import comments as threads
 from storage import comments
 from storage.access import Role
 from storage.comments import Said, Wanted
 
-ElementId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(clean)]
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(clean)]
 Names = Annotated[list[Reference], Field(max_length=50)]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 
 from api.answers import Answer, dumps, weak_etag
 from api.call import Call, Xml
@@ -15,7 +15,7 @@ from api.endpoint import Model, endpoint
 from api.paging import PageQuery, next_link, open_cursor, seal_cursor
 from api.problems import Problem, invalid
 from api.scope import organization, project
-from api.shapes import Line, Person, Reference
+from api.shapes import Line, Moment, Person, Reference
 from collab import save
 from storage import diagrams
 from storage.access import Role
@@ -82,7 +82,7 @@ class ListQuery(PageQuery):
     org: Reference | None = None
     q: Annotated[str, StringConstraints(max_length=200)] | None = None
     project: Reference | None = None
-    updated_after: AwareDatetime | None = None
+    updated_after: Moment | None = None
     deleted: bool = False
 
 

@@ -18,7 +18,7 @@ from api.answers import Answer, encode, etag_matches
 from api.authorize import authorise, check_origin, identify
 from api.call import Call
 from api.endpoint import Endpoint, Need
-from api.keys import KeyUse
+from api.keys import KeyUse, Running
 from api.limits import Limits, headers
 from api.problems import Problem, respond
 from api.resources import Resources
@@ -46,11 +46,14 @@ def routes(table: Sequence[Declared], resources: Resources, limits: Limits) -> l
     for one in table:
         paths.setdefault(one.path, {})[one.method] = one.endpoint
     # Every method comes to us, so that a wrong one gets our own answer with the right Allow.
-    return [Route(path, _serve(path, known, resources, limits), methods=METHODS) for path, known in paths.items()]
+    running = Running()
+    return [
+        Route(path, _serve(path, known, resources, limits, running), methods=METHODS) for path, known in paths.items()
+    ]
 
 
 def _serve(
-    path: str, methods: Mapping[str, Endpoint], resources: Resources, limits: Limits
+    path: str, methods: Mapping[str, Endpoint], resources: Resources, limits: Limits, running: Running
 ) -> Callable[[Request], Awaitable[Response]]:
     """The function behind one path."""
     allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
@@ -63,7 +66,7 @@ def _serve(
             return respond(Problem("method_not_allowed", headers={"Allow": allow}), request_id)
         call = Call(request, resources, limits, request_id, request.client.host if request.client else "")
         try:
-            response = await run(endpoint, call, limits)
+            response = await run(endpoint, call, limits, running)
         except Exception as error:
             problem = problem_for(error)
             if problem is None:
@@ -77,7 +80,7 @@ def _serve(
     return serve
 
 
-async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # noqa: C901, PLR0912 -- one straight road
+async def run(endpoint: Endpoint, call: Call, limits: Limits, running: Running) -> Response:
     """The steps, in order."""
     request = call.request
     check_origin(request, call.resources)
@@ -85,23 +88,37 @@ async def run(endpoint: Endpoint, call: Call, limits: Limits) -> Response:  # no
         call.identity = await identify(request, call.resources)
     if call.identity is not None:
         structlog.contextvars.bind_contextvars(user=call.identity.pseudonym)
-    bodies.check_formats(endpoint, request)
-    await authorise(endpoint, call)
-    if call.grant is not None:
-        structlog.contextvars.bind_contextvars(org=str(call.grant.org_id), diagram=str(call.grant.diagram_id))
-    if endpoint.resolve is not None:
-        call.found = await endpoint.resolve(call)
-    content = await bodies.read(endpoint, request)
-    key = KeyUse.of(endpoint, call, content or b"")
+    bodies.check_accept(endpoint, request)
+    wrong = bodies.wrong_type(endpoint, request)
+    if wrong is not None and (call.identity is None or not KeyUse.wanted(endpoint, call)):
+        raise wrong
+    if wrong is None:
+        await authorise(endpoint, call)
+        if call.grant is not None:
+            structlog.contextvars.bind_contextvars(org=str(call.grant.org_id), diagram=str(call.grant.diagram_id))
+        if endpoint.resolve is not None:
+            call.found = await endpoint.resolve(call)
+    sent = await bodies.read(endpoint, request)
+    key = KeyUse.of(endpoint, call, sent.sha256)
     call.key = key
+    with running.hold(key):
+        return await _answer(endpoint, call, limits, key, wrong or sent.content)
+
+
+async def _answer(
+    endpoint: Endpoint, call: Call, limits: Limits, key: KeyUse | None, content: bytes | Problem | None
+) -> Response:
+    """From the key on: the answer that was given before, or the route's."""
     try:
         if key is not None:
             await key.look()
         if endpoint.limit:
             call.taken = await limits.take(endpoint.limit, call.counted, call.address)
+        if isinstance(content, Problem):
+            raise content
         if content is None:
             raise Problem("too_large", "The request body is over the limit of this route.")
-        arguments = _arguments(endpoint, request, content)
+        arguments = _arguments(endpoint, call.request, content)
         result = await endpoint.run(call, **arguments)
     except Replay as replay:
         return replayed(replay)

@@ -6,9 +6,11 @@ save or a refused payload, is kept here afterwards.
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -26,6 +28,29 @@ _KEPT_HEADERS = ("content-type", "etag", "location", "cache-control")
 
 
 @dataclass(slots=True)
+class Running:
+    """The keys whose first request this process is working on. Other processes are told apart by the lock on the key,
+    which is only held while the answer is written: work that is done twice costs time, and only one counts."""
+
+    names: set[tuple[UUID, str, str]] = field(default_factory=set)
+
+    @contextmanager
+    def hold(self, use: "KeyUse | None") -> Iterator[None]:
+        """For the length of a `with` block. Raises InProgressError."""
+        if use is None:
+            yield
+            return
+        name = (use.once.user_id, use.once.route, use.once.key)
+        if name in self.names:
+            raise InProgressError
+        self.names.add(name)
+        try:
+            yield
+        finally:
+            self.names.remove(name)
+
+
+@dataclass(slots=True)
 class KeyUse:
     """The key of one request."""
 
@@ -33,9 +58,14 @@ class KeyUse:
     call: Call
     once: Once
 
+    @staticmethod
+    def wanted(endpoint: Endpoint, call: Call) -> bool:
+        """Did the client send a key to a route that takes one?"""
+        return endpoint.idempotent and call.header("idempotency-key") is not None
+
     @classmethod
-    def of(cls, endpoint: Endpoint, call: Call, content: bytes) -> "KeyUse | None":
-        """The key the client sent, where this route takes one."""
+    def of(cls, endpoint: Endpoint, call: Call, body: bytes) -> "KeyUse | None":
+        """The key the client sent, where this route takes one; `body` is the digest of what came with it."""
         key = call.header("idempotency-key")
         if key is None or not endpoint.idempotent:
             return None
@@ -43,7 +73,7 @@ class KeyUse:
             raise invalid("header.Idempotency-Key", "1 to 255 visible ASCII characters.")
         url = call.request.url
         digest = hashlib.sha256()
-        for part in (call.request.method.encode(), url.path.encode(), url.query.encode(), content):
+        for part in (call.request.method.encode(), url.path.encode(), url.query.encode(), body):
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
         return cls(endpoint, call, Once(call.who.user_id, endpoint.name, key, digest.digest(), _never))

@@ -21,18 +21,16 @@ MOST = 200
 
 
 def _coerced(value: Any) -> Any:
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        return value
-    return max(1, min(MOST, number)) if number >= 0 else value
+    return max(1, min(MOST, value)) if isinstance(value, int) else value
 
 
 class PageQuery(Model):
     """What every list takes."""
 
-    limit: Annotated[int, BeforeValidator(_coerced), Field(ge=0, description="at most 200")] = LIMIT
-    cursor: str | None = Field(default=None, max_length=2000)
+    limit: Annotated[
+        int, BeforeValidator(_coerced), Field(description="1 to 200; what is beyond is taken for that")
+    ] = LIMIT
+    cursor: str | None = Field(default=None, max_length=2000, description="next_cursor of the page before")
 
 
 def _bound(filters: Any) -> str:

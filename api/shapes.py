@@ -3,57 +3,63 @@
 Text that goes to the database has no NUL and no lone surrogates; a name is one line, trimmed and not empty.
 """
 
+import re
 from collections.abc import Iterable
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from api.endpoint import Model
 from storage.access import Role
 from storage.people import Person as StoredPerson
 
+# What these patterns say is all there is to say: the document shows them, and what fits them is accepted.
+_BLANK = r"\s\x00-\x20\x7f\u200b\ufeff"
+_LINE = rf"^[^\x00-\x08\x0a-\x1f\x7f]*[^{_BLANK}][^\x00-\x08\x0a-\x1f\x7f]*$"
+_PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+_ADDRESS = rf"^ *[^{_BLANK}@]+@(localhost|([^{_BLANK}@.]+\.)+[^{_BLANK}@.]+) *$"
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
-def clean(value: str) -> str:
-    if any((ord(c) < 32 and c not in "\t\n\r") or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
-        raise ValueError("control characters are not accepted")
-    return value
-
-
-def _one_line(value: str) -> str:
-    if "\n" in value or "\r" in value:
-        raise ValueError("one line, please")
-    return value
-
-
-Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(clean)]
-Line = Annotated[
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=_PROSE), Field(examples=["Approval added"])]
+Words = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(clean),
-    AfterValidator(_one_line),
+    StringConstraints(min_length=1, max_length=2000, pattern=rf"{_PROSE[:-1]}[^{_BLANK}]{_PROSE[1:]}"),
+    AfterValidator(str.strip),
 ]
-
-
-def _address(value: str) -> str:
-    local, at, domain = value.rpartition("@")
-    if (
-        not at
-        or not local
-        or ("." not in domain.strip(".") and domain != "localhost")
-        or any(c.isspace() for c in value)
-    ):
-        raise ValueError("this is not an e-mail address")
-    return value.lower()
-
-
+ElementId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PROSE), Field(examples=["Task_1"])]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE), AfterValidator(str.strip)]
 Email = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^\x00-\x20\x7f]+$"),
-    AfterValidator(_address),
+    StringConstraints(max_length=254, pattern=_ADDRESS),
+    AfterValidator(lambda value: value.strip().lower()),
+    Field(examples=["ann@example.org"]),
 ]
-Reference = Annotated[str, StringConstraints(max_length=200)]  # an id in a query or body, resolved by the route
-RoleName = Annotated[str, StringConstraints(pattern="^(viewer|commenter|editor|admin|owner)$")]
+
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def _moment(value: Any) -> Any:
+    """RFC 3339 with an offset, in UTC; nothing else, least of all a number."""
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("a moment like 2026-01-31T08:30:00Z, please")
+    # A leap second is the second before it to everything behind us.
+    moment = datetime.fromisoformat(value.upper().replace(":60", ":59"))
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return _FIRST if moment.year == 1 else _LAST
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T08:30:00Z"]}),
+]
+# An id in a query or body, resolved by the route.
+Reference = Annotated[str, StringConstraints(max_length=200), Field(examples=["0198c0de-0000-7000-8000-000000000001"])]
+RoleName = Literal["viewer", "commenter", "editor", "admin", "owner"]
 
 
 class Person(Model):

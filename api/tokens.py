@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.answers import Answer
 from api.call import Call
 from api.endpoint import Model, endpoint
 from api.problems import Problem, invalid
-from api.shapes import Line
+from api.shapes import Line, Moment
 from storage import tokens
 from storage.access import Scope
 
@@ -35,7 +35,7 @@ class NewToken(Model):
             " admin (as its maker: organizations, sharing, tokens). Without scopes: admin.",
         ),
     ] = ["admin"]
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class Token(Model):

@@ -77,6 +77,9 @@ class Once:
         """Take the key for this transaction, or raise Replay, InProgressError or KeyReusedError."""
         if not (await conn.execute(_LOCK, {"number": self._number})).scalar_one():
             raise InProgressError
+        await self._seek(conn)
+
+    async def _seek(self, conn: Connection) -> None:
         row = (
             await conn.execute(_FIND, {"user": self.user_id, "route": self.route, "key": self.key, "hours": KEPT_HOURS})
         ).one_or_none()
@@ -106,9 +109,9 @@ class Once:
         self.left = True
 
     async def look(self, db: Database) -> None:
-        """Raise what `enter` would raise, before any work is done."""
+        """Raise Replay or KeyReusedError before any work is done. Without the lock: to look must hinder nobody's work."""
         async with db.transaction(user=self.user_id, read_only=True) as conn:
-            await self.enter(conn)
+            await self._seek(conn)
 
     async def keep_apart(self, db: Database, stored: Stored) -> None:
         """Keep an answer that came without a write: an unchanged save, a refused payload."""
