@@ -15,6 +15,7 @@ from pydantic import BaseModel
 JSON = "application/json"
 XML = "application/xml"
 SVG = "image/svg+xml"
+PNG = "image/png"
 
 
 def dumps(value: Any) -> bytes:

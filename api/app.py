@@ -18,6 +18,7 @@ from api import (
     content,
     diagrams,
     differences,
+    docs,
     drawings,
     elements,
     health,
@@ -112,11 +113,11 @@ SIGNIN = Declared("GET", "/signin/{secret}", auth.signin_link)
 def build(resources: Resources, *, dist: Path = pages.DIST) -> Starlette:
     """The app, ready to be served."""
     limits = Limits(resources.limiter, policies(resources.settings))
-    described = dumps(openapi.document(TABLE, VERSION))
-    shown = openapi.page(TABLE)
+    document = openapi.document(TABLE, VERSION)
+    described, shown = dumps(document), docs.page(document)
 
-    def docs(_request: Request) -> Response:
-        return Response(shown, 200, {"Content-Security-Policy": openapi.DOCS_POLICY}, "text/html; charset=utf-8")
+    def documentation(_request: Request) -> Response:
+        return Response(shown, 200, {"Content-Security-Policy": docs.POLICY}, "text/html; charset=utf-8")
 
     def description(_request: Request) -> Response:
         return Response(described, media_type=JSON)
@@ -126,7 +127,7 @@ def build(resources: Resources, *, dist: Path = pages.DIST) -> Starlette:
         "/readyz": partial(health.ready_of, resources),
         "/metrics": health.metrics_page,
         "/openapi.json": description,
-        "/docs": docs,
+        "/docs": documentation,
     }
     app = Starlette(
         routes=[

@@ -87,6 +87,7 @@ async def register(call: Call, body: Registration) -> Answer:
     limit="signin",
     answers=Account,
     errors=("bad_credentials",),
+    headers={"Set-Cookie": "the session: HttpOnly, SameSite=Lax, Secure over TLS"},
 )
 async def login(call: Call, body: Credentials) -> Answer:
     email = body.email.lower()
@@ -106,7 +107,13 @@ async def _account(call: Call, user_id: UUID) -> Account:
     )
 
 
-@endpoint("Sign out: the session ends, the cookie goes", need=Need.NOBODY, limit="write", status=204)
+@endpoint(
+    "Sign out: the session ends, the cookie goes",
+    need=Need.NOBODY,
+    limit="write",
+    status=204,
+    headers={"Set-Cookie": "the cookie is taken away"},
+)
 async def logout(call: Call) -> Answer:
     secret = call.request.cookies.get(SESSION_COOKIE, "")
     if secret:

@@ -36,7 +36,8 @@ def media_type(request: Request) -> tuple[str, str | None]:
 
 def check_accept(endpoint: Endpoint, request: Request) -> None:
     """406, before anything is looked up."""
-    if not _acceptable(request.headers.get("accept"), endpoint.produces):
+    # Errors are JSON everywhere, so a client that asks for JSON only is served.
+    if not acceptable(request.headers.get("accept"), (JSON, *endpoint.produces)):
         raise Problem("not_acceptable", f"Available: {', '.join(endpoint.produces)}.")
 
 
@@ -57,7 +58,8 @@ def _empty(request: Request) -> bool:
     return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
 
 
-def _acceptable(header: str | None, produces: tuple[str, ...]) -> bool:
+def acceptable(header: str | None, kinds: tuple[str, ...]) -> bool:
+    """Does a client that sent this Accept take one of these media types?"""
     if header is None or not header.strip():
         return True
     ranges = []
@@ -68,8 +70,7 @@ def _acceptable(header: str | None, produces: tuple[str, ...]) -> bool:
         )
         if not refused:
             ranges.append(name.strip().lower())
-    ours = {JSON, *produces}  # errors are JSON everywhere, so a client that asks for JSON only is served
-    return any(r in ("*/*", kind) or r == f"{kind.partition('/')[0]}/*" for r in ranges for kind in ours)
+    return any(r in ("*/*", kind) or r == f"{kind.partition('/')[0]}/*" for r in ranges for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,9 @@ def _problem(where: str, error: ValidationError) -> Problem:
     faults = []
     for one in error.errors(include_url=False, include_input=False, include_context=False)[:20]:
         path = ".".join([where, *(str(part) for part in one["loc"])])
-        told = "This is not in the form asked for" if one["type"] == "string_pattern_mismatch" else one["msg"]
+        told = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "string_pattern_mismatch":
+            told = "This is not in the form asked for"
         faults.append(Fault(path, one["type"], told))
     first = faults[0]
     return Problem("invalid_request", f"{first.path}: {first.message}.", errors=faults)

@@ -8,13 +8,13 @@ import re
 import time
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from api.answers import XML, Answer, Raw
 from api.call import Call, Xml
 from api.endpoint import Model, endpoint
 from api.problems import Problem, invalid
-from api.shapes import Person, Text
+from api.shapes import Person, Repair, Text
 from api.telemetry import SAVES
 from collab import save
 from storage import history
@@ -27,35 +27,56 @@ SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
 class ContentQuery(Model):
-    version: Annotated[str, Field(max_length=20, description="a version number, or live")] | None = None
+    version: (
+        Annotated[str, Field(pattern=r"^([1-9][0-9]{0,8}|live)$", description="a version number, or live")] | None
+    ) = None
+
+
+_NAMES = "([1-9][0-9]{0,8}|b[A-Za-z0-9_.-]{3,199})"
+_NAMED = re.compile(_NAMES)
+_BASE = {
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": 999_999_999}, {"type": "string", "pattern": f"^{_NAMES}$"}]
+}
 
 
 class SaveQuery(Model):
-    base_version: Annotated[str, Field(max_length=200)] | None = None
+    base_version: (
+        Annotated[str, Field(pattern=f"^{_NAMES}$", description="a version number, or a next_base", examples=["3"])]
+        | None
+    ) = None
     message: Text | None = None
     on_conflict: Literal["fail", "merge"] = "fail"
 
 
+def _base_name(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _NAMED.fullmatch(str(value)):
+        raise ValueError("a version number, or a next_base")
+    return value
+
+
 class Save(Model):
     bpmn_xml: str
-    base_version: int | Annotated[str, Field(max_length=200)] | None = None
+    base_version: Annotated[int | str, BeforeValidator(_base_name), WithJsonSchema(_BASE)] | None = None
     message: Text | None = None
     on_conflict: Literal["fail", "merge"] | None = None
 
 
-class Repair(Model):
-    rule: str
-    element: str | None
-    text: str
+class Kept(Model):
+    """Something the text lacks and that was not deleted for it, because the tool that wrote the text drops such things."""
+
+    element: str
+    property: str
 
 
 class Saved(Model):
+    """`bpmn_xml` is the new head where that is not what was sent, and `next_base` then the name of what was."""
+
     version: int
     etag: str
     unchanged: bool
     merged: bool
-    kept: list[Any]
-    repairs: list[Any]
+    kept: list[Kept]
+    repairs: list[Repair]
     bpmn_xml: str | None = None
     next_base: str | None = None
 
@@ -80,30 +101,26 @@ def xml_answer(xml: bytes, etag: str, version: int, name: str) -> Answer:
     produces=(XML,),
     errors=("version_evicted",),
     conditional=True,
-    headers={"X-Version": "the head's number", "ETag": 'strong: "v<n>", live "v<n>.s<seq>"'},
+    headers={
+        "X-Version": "the head's number",
+        "ETag": 'strong: "v<n>", live "v<n>.s<seq>"',
+        "Content-Disposition": "attachment, with a file name",
+    },
 )
 async def read_content(call: Call, query: ContentQuery) -> Answer:
     db, grant = call.resources.db, call.on
     if query.version == "live":
         live = await save.live(db, call.resources.log, call.resources.workshop, grant)
         return xml_answer(live.xml, f'"v{live.version}.s{live.seq}"', live.version, str(grant.diagram_id))
-    number = await _number(call, query.version)
-    etag = f'"v{number}"'
     head = await history.head(db, grant)
+    number = head if query.version is None else int(query.version)
+    etag = f'"v{number}"'
     if call.has_copy(etag) and number == head:
         return Answer(Raw(b"", XML), etag=etag, headers={"X-Version": str(head)})
     xml = await history.xml(db, grant, number)
     if xml is None:
         raise Problem("version_evicted") if number < head else Problem("not_found")
     return xml_answer(xml, etag, head, str(grant.diagram_id))
-
-
-async def _number(call: Call, wanted: str | None) -> int:
-    if wanted is None:
-        return await history.head(call.resources.db, call.on)
-    if not re.fullmatch("[1-9][0-9]{0,8}", wanted):
-        raise invalid("query.version", "A version number, or live.")
-    return int(wanted)
 
 
 class Base(Model):
@@ -139,15 +156,8 @@ def _from_tag(header: str) -> Base:
 
 
 def _from_name(named: int | str) -> Base:
-    if isinstance(named, int):
-        if not 0 < named < 1 << 31:
-            raise invalid("body.base_version", "A version number.")
-        return Base(version=named)
-    if re.fullmatch("[1-9][0-9]{0,8}", named):
-        return Base(version=int(named))
-    if re.fullmatch(r"[A-Za-z0-9_.-]{4,200}", named) and not named.lstrip("-").isdigit():
-        return Base(version=None, opaque=named)
-    raise invalid("base_version", "A version number.")
+    text = str(named)
+    return Base(version=int(text)) if text.isdecimal() else Base(version=None, opaque=text)
 
 
 @endpoint(
@@ -160,9 +170,6 @@ def _from_name(named: int | str) -> Base:
         "precondition_required",
         "invalid_bpmn",
         "xml_forbidden",
-        "too_large",
-        "idempotency_in_progress",
-        "idempotency_key_reused",
     ),
     body_limit=12 << 20,
     idempotent=True,
@@ -189,6 +196,8 @@ async def _save(call: Call, query: SaveQuery, body: Save | Xml) -> Answer:
     else:
         xml, charset = body.bpmn_xml.encode(), "utf-8"
         named = body.base_version if body.base_version is not None else query.base_version
+        if None not in (body.base_version, query.base_version) and str(named) != query.base_version:
+            raise invalid("query.base_version", "Body and query name different versions.")
         message = body.message if body.message is not None else query.message
     base = base_of(call.header("if-match"), named)
     asked = body.on_conflict if isinstance(body, Save) else None
@@ -225,8 +234,8 @@ def _answer(saved: save.Saved) -> Answer:
         etag=etag,
         unchanged=saved.unchanged,
         merged=saved.merged,
-        kept=list(saved.kept),
-        repairs=list(saved.repairs),
+        kept=[Kept.model_validate(one) for one in saved.kept],
+        repairs=[Repair.model_validate(one) for one in saved.repairs],
         bpmn_xml=saved.xml.decode() if saved.xml is not None else None,
         next_base=saved.next_base,
     )

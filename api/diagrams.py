@@ -212,6 +212,7 @@ async def read_diagram(call: Call) -> Answer:
     limit="write",
     answers=OwnDiagram,
     errors=("invalid_reference",),
+    headers={"ETag": "of this summary"},
 )
 async def change_diagram(call: Call, body: ChangedDiagram) -> Answer:
     given = body.model_fields_set
@@ -241,7 +242,14 @@ async def delete_diagram(call: Call) -> Answer:
     return Answer()
 
 
-@endpoint("Bring a deleted diagram back", need=Role.EDITOR, limit="write", answers=OwnDiagram, deleted=True)
+@endpoint(
+    "Bring a deleted diagram back",
+    need=Role.EDITOR,
+    limit="write",
+    answers=OwnDiagram,
+    deleted=True,
+    headers={"ETag": "of this summary"},
+)
 async def undelete_diagram(call: Call) -> Answer:
     shown = _shown(await diagrams.undelete(call.resources.db, call.on, request_id=call.request_id), call.on.role)
     return Answer(shown, etag=_etag(shown))

@@ -89,6 +89,8 @@ async def run(endpoint: Endpoint, call: Call, limits: Limits, running: Running) 
     if call.identity is not None:
         structlog.contextvars.bind_contextvars(user=call.identity.pseudonym)
     bodies.check_accept(endpoint, request)
+    if endpoint.accepts is not None:
+        endpoint.accepts(call)
     wrong = bodies.wrong_type(endpoint, request)
     if wrong is not None and (call.identity is None or not KeyUse.wanted(endpoint, call)):
         raise wrong

@@ -35,6 +35,7 @@ class Need(Enum):
 
 Handler = Callable[..., Awaitable[BaseModel | Any | None]]
 Resolver = Callable[[Call], Awaitable[Any]]
+Check = Callable[[Call], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Endpoint:
     status: int
     answers: type[BaseModel] | None
     produces: tuple[str, ...]
+    accepts: Check | None
+    also: Mapping[int, str]
     errors: tuple[str, ...]
     query: type[BaseModel] | None
     body: type[BaseModel] | None
@@ -77,6 +80,8 @@ def endpoint(
     status: int = 200,
     answers: type[BaseModel] | None = None,
     produces: tuple[str, ...] = (JSON,),
+    accepts: Check | None = None,
+    also: Mapping[int, str] | None = None,
     errors: tuple[str, ...] = (),
     body_limit: int = 1 << 20,
     resolve: Resolver | None = None,
@@ -89,7 +94,8 @@ def endpoint(
     token must be good for (by itself: read where the limit is that of reading, else write); `visitors` lets those in
     who came through a link and did not sign in.
 
-    `resolve` finds what else the path names, before the body is looked at; `deleted` lets deleted diagrams through.
+    `resolve` finds what else the path names, before the body is looked at; `deleted` lets deleted diagrams through;
+    `accepts` refuses formats (406) before anything is looked up; `also` are further statuses of success, and when.
     """
 
     def declare(run: Handler) -> Endpoint:
@@ -106,6 +112,8 @@ def endpoint(
             status=status,
             answers=answers,
             produces=produces,
+            accepts=accepts,
+            also=also or {},
             errors=errors,
             query=hints["query"] if "query" in wanted else None,
             body=model,

@@ -54,6 +54,7 @@ def _at_most(call: Call, wanted: Role) -> None:
     scope=Scope.ADMIN,
     limit="write",
     answers=Member,
+    also={201: "They had none before"},
     errors=("invalid_reference",),
     resolve=_may_share,
 )

@@ -79,6 +79,16 @@ class Person(Model):
         return [cls(id=one.id, name=one.name or "Guest") for one in people]
 
 
+class Repair(Model):
+    """One thing that a version shows otherwise than its document says, so that it stays a valid diagram."""
+
+    rule: str
+    key: str
+    id: str
+    text: str
+    other: str | None = None
+
+
 def role(label: str) -> Role:
     """The role behind a RoleName."""
     return Role.of(label)

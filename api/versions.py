@@ -1,14 +1,15 @@
 """The versions of a diagram: list, read, make one from the live state, name and pin, restore, compare two."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from api.answers import Answer, dumps, weak_etag
 from api.call import Call
 from api.endpoint import Model, endpoint
 from api.paging import PageQuery, next_link, place, seal_cursor
 from api.problems import Problem, invalid
-from api.shapes import Line, Person, Text
+from api.shapes import Line, Person, Repair, Text
 from collab import checkpoint, save
 from storage import history
 from storage.access import Role
@@ -16,40 +17,30 @@ from storage.database import Connection
 from storage.history import Version as StoredVersion
 
 
+class Stats(Model):
+    elements: int = 0
+
+
 class Version(Model):
     version: int
-    kind: str
+    kind: Literal["auto", "manual", "restore", "import", "ai"]
     name: str | None
     message: str | None
     created_at: datetime
     created_by: Person | None
     authors: list[Person]
-    stats: dict[str, Any]
+    stats: Stats
     pinned: bool
     valid: bool
     element_count: int
-    repairs: list[Any]
+    repairs: list[Repair]
     etag: str
     evicted_at: datetime | None
 
     @classmethod
     def of(cls, one: StoredVersion) -> "Version":
-        return cls(
-            version=one.version,
-            kind=one.kind,
-            name=one.name,
-            message=one.message,
-            created_at=one.created_at,
-            created_by=Person.of(one.created_by),
-            authors=Person.all(one.authors),
-            stats=one.stats,
-            pinned=one.pinned,
-            valid=one.valid,
-            element_count=one.element_count,
-            repairs=one.repairs,
-            etag=f'"v{one.version}"',
-            evicted_at=one.evicted_at,
-        )
+        people = {"created_by": Person.of(one.created_by), "authors": Person.all(one.authors)}
+        return cls.model_validate({**asdict(one), **people, "etag": f'"v{one.version}"'})
 
 
 class Versions(Model):
@@ -124,9 +115,10 @@ async def read_version(call: Call) -> Version:
     need=Role.EDITOR,
     limit="write",
     status=201,
+    also={200: "Nothing changed since the head: the head"},
     answers=Version,
-    errors=("idempotency_in_progress", "idempotency_key_reused"),
     idempotent=True,
+    headers={"Location": "where the version is", "ETag": "of its text"},
 )
 async def make_version(call: Call, body: NewVersion) -> Answer:
     async def answer(conn: Connection, made: checkpoint.Made) -> Answer:
@@ -179,7 +171,8 @@ async def change_version(call: Call, body: ChangedVersion) -> Version:
     need=Role.EDITOR,
     limit="write",
     answers=Restored,
-    errors=("version_evicted", "idempotency_in_progress", "idempotency_key_reused"),
+    errors=("version_evicted",),
+    headers={"ETag": "of the head"},
     resolve=_kept_version_in_path,
     idempotent=True,
 )

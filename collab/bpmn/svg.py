@@ -108,7 +108,7 @@ def _item(di: Node, by_id: dict[str, Node], kinds: dict[int, str]) -> _Item:
         if kind == "dc:Bounds":
             box = _bounds(child)
         elif kind == "di:waypoint":
-            points.append((_number(child.attributes.get("x")), _number(child.attributes.get("y"))))
+            points.append((number(child.attributes.get("x")), number(child.attributes.get("y"))))
         elif kind == "bpmndi:BPMNLabel":
             label = next((_bounds(c) for c in child.children if kinds.get(id(c)) == "dc:Bounds"), None)
     colours = {name.rpartition(":")[2]: value for name, value in di.attributes.items() if _COLOUR.fullmatch(value)}
@@ -132,11 +132,12 @@ def _item(di: Node, by_id: dict[str, Node], kinds: dict[int, str]) -> _Item:
 
 
 def _bounds(node: Node) -> _Box:
-    x, y, width, height = (_number(node.attributes.get(name)) for name in ("x", "y", "width", "height"))
+    x, y, width, height = (number(node.attributes.get(name)) for name in ("x", "y", "width", "height"))
     return _Box(x, y, max(width, 0.0), max(height, 0.0))
 
 
-def _number(text: str | None) -> float:
+def number(text: str | None) -> float:
+    """A coordinate; 0 for what is none."""
     try:
         number = float(text or "0")
     except ValueError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from tests.api.described import checked
 from tests.serving import Served, served
 
 PASSWORD = "correct horse battery"
@@ -38,13 +39,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def signed_up(server: Served, name: str) -> Client:
     """A new person with an organization and a token of their own."""
     email = f"{name.lower()}-{os.urandom(4).hex()}@example.org"
-    with httpx.Client(base_url=f"{server.url}/api/v1") as http:
+    hooks = checked(server.url)
+    with httpx.Client(base_url=f"{server.url}/api/v1", event_hooks=hooks) as http:
         made = http.post("/auth/register", json={"email": email, "password": PASSWORD, "name": name})
         assert made.status_code == 201, made.text
         login = http.post("/auth/login", json={"email": email, "password": PASSWORD})
         assert login.status_code == 200, login.text
         token = http.post("/tokens", json={"name": "test"}, headers={"Origin": server.url}).json()["token"]
-    client = httpx.Client(base_url=f"{server.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    client = httpx.Client(
+        base_url=f"{server.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30, event_hooks=hooks
+    )
     return Client(client, email, made.json()["org"]["id"], made.json()["user"]["id"])
 
 
