@@ -358,7 +358,7 @@ def _described(one: Declared) -> str:
     endpoint = one.endpoint
     who = endpoint.need.value if isinstance(endpoint.need, Need) else f"{endpoint.need.label}s and above"
     link = " and those who came through a link" if endpoint.visitors else ""
-    token = "" if endpoint.need is Need.NOBODY else f" A token needs the scope `{endpoint.scope.name.lower()}`."
+    token = "" if endpoint.need is Need.NOBODY else f" A token needs the scope `{endpoint.scope.label}`."
     rate = f" Counted as `{endpoint.limit}`." if endpoint.limit else ""
     return f"For {who}{link}.{token}{rate}"
 
