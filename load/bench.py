@@ -19,6 +19,7 @@ BENCHMARKS = {
     "fidelity": "how many FILES come back identical, through our documents and through bpmn-moddle",
     "merges": "which stale saves merge by themselves: random pairs of edits over FILES; is every merge what it should be?",
     "peers": "Colane beside Hocuspocus, @y/websocket-server and pycrdt-websocket; see README.md",
+    "rest": "100,000 diagrams in 1,000 organizations: time and CPU of each route beside a bare handler, round trips, plans",
     "drain": "SIGTERM with 2,000 sockets and people writing, who come back as stock clients do: lost edits, time, exit code",
     "revoke": "a right taken while its holder writes: until when edits are accepted",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS))
     parser.add_argument("--seconds", type=float, help="how long to measure, where that matters (30, peers 10)")
     parser.add_argument("files", nargs="*", type=Path, help="BPMN files, for those that work on files; else our own")
+    parser.add_argument("--data", type=Path, help="rest: a folder to keep the filled database in, or to find it in")
     peers = parser.add_argument_group("peers")
     peers.add_argument("--points", type=_names, default=(), help="A10,A50,... (all of them)")
     peers.add_argument("--servers", type=_names, default=(), help="colane,hocuspocus,... (the usual ones)")
