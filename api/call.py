@@ -88,6 +88,10 @@ class Call:
         """What a command takes to be done once, where the client asked for that."""
         return None if self.key is None else self.key.with_answer(answer)
 
+    def page(self, path: str) -> str:
+        """The address of a page of ours, as this client reaches us."""
+        return f"{self.request.url.scheme}://{self.request.headers.get('host', '')}{path}"
+
     def header(self, name: str) -> str | None:
         """A request header."""
         return self.request.headers.get(name)

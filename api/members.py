@@ -35,7 +35,7 @@ async def list_members(call: Call) -> Members:
     return Members(items=[Member(user_id=m.user_id, name=m.name or "Guest", role=m.role.label) for m in found])
 
 
-async def _may_share(call: Call) -> None:
+async def may_share(call: Call) -> None:
     """Admins share a diagram, and so does an editor who made it."""
     if call.on.role < Role.ADMIN:
         made_by = (await diagrams.read(call.resources.db, call.on)).created_by
@@ -56,7 +56,7 @@ def _at_most(call: Call, wanted: Role) -> None:
     answers=Member,
     also={201: "They had none before"},
     errors=("invalid_reference",),
-    resolve=_may_share,
+    resolve=may_share,
 )
 async def put_member(call: Call, body: NewMember) -> Answer:
     if (body.user_id is None) == (body.email is None):
@@ -79,7 +79,7 @@ async def put_member(call: Call, body: NewMember) -> Answer:
 
 async def _member_in_path(call: Call) -> Role:
     if call.path["user_id"] != call.who.user_id:
-        await _may_share(call)
+        await may_share(call)
     held = await members.role_of(call.resources.db, call.on, call.path["user_id"])
     if held is None:
         raise Problem("not_found")

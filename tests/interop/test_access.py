@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
@@ -192,6 +193,101 @@ def test_R10_a_read_token_opens_a_document_to_read_it(server: Served) -> None:
         assert works(talk, "a")
         assert talk.sign_in(token).rest == b"\x02\x08readonly", "a lesser credential in place of the first"
         assert talk.code == 4403
+
+
+def shared(server: Served, diagram: str, **wanted: Any) -> tuple[str, str]:
+    """A new link's id and secret."""
+    with server.http() as http:
+        made = http.post(f"/diagrams/{diagram}/share-links", json=wanted).raise_for_status().json()
+        return made["id"], made["url"].rpartition("/")[2]
+
+
+def visit(server: Served, secret: str) -> str:
+    """Somebody opens a link without signing in: their cookie."""
+    opened = httpx.post(f"{server.url}/api/v1/share-links/{secret}/open").raise_for_status()
+    return f"colane_session={opened.cookies['colane_session']}"
+
+
+def unshare(server: Served, diagram: str, made: str) -> None:
+    with server.http() as http:
+        http.delete(f"/diagrams/{diagram}/share-links/{made}").raise_for_status()
+
+
+def test_R10_a_deleted_link_ends_what_it_opened_and_nothing_else(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone, member = guest(server), guest(server)
+    give(server, diagram, member, "viewer")
+    made, secret = shared(server, diagram, role="editor")
+    _, open_to_all = shared(server, diagram, role="viewer")
+    for one in (someone, member):
+        bearer = {"Authorization": f"Bearer {one.token}"}
+        httpx.post(f"{server.url}/api/v1/share-links/{secret}/open", headers=bearer).raise_for_status()
+    cookie = visit(server, open_to_all)
+    with (
+        yws(server, diagram, someone.token) as old,
+        hocuspocus(server, diagram, member.token) as new,
+        connect(f"{server.ws}/{diagram}", additional_headers={"Cookie": cookie, "Origin": server.url}) as raw,
+        hocuspocus(server, diagram, ticket(server, diagram, Cookie=cookie)) as by_ticket,
+    ):
+        visitor = Talk(raw).join()
+        assert works(old, "a")
+        assert works(new, "b")
+        unshare(server, diagram, made)
+        assert (old.code, new.code) == (4403, 4403), "the second comes back as the viewer they are"
+        visitor.until(messages.SYNC)
+        by_ticket.until(messages.SYNC)
+        visitor.edit("c", "forbidden")
+        assert visitor.code == 4403
+        by_ticket.quiet(0.2)
+    with yws(server, diagram, member.token) as reader:
+        assert set(reader.doc.get("burst", type=Map)) == {"a", "b"}
+    with pytest.raises(InvalidStatus) as raised, yws(server, diagram, someone.token):
+        pass
+    assert raised.value.response.status_code == 404
+
+
+def test_R10_a_visitor_is_out_when_the_link_is_deleted(server: Served) -> None:
+    diagram, other = server.create(DIAGRAM), server.create(DIAGRAM)
+    made, secret = shared(server, diagram, role="viewer")
+    cookie = visit(server, secret)
+    headers = {"Cookie": cookie, "Origin": server.url}
+    with pytest.raises(InvalidStatus) as raised, connect(f"{server.ws}/{other}", additional_headers=headers):
+        pass
+    assert raised.value.response.status_code == 404, "another diagram of the same organization"
+    unused = ticket(server, diagram, Cookie=cookie)
+    with (
+        connect(f"{server.ws}/{diagram}", additional_headers=headers) as raw,
+        hocuspocus(server, diagram, ticket(server, diagram, Cookie=cookie)) as by_ticket,
+    ):
+        by_cookie = Talk(raw).join()
+        unshare(server, diagram, made)
+        assert (by_cookie.code, by_ticket.code) == (4401, 4401)
+    for place, more in ((f"{server.ws}/{diagram}", headers), (f"{server.ws}/{diagram}?ticket={unused}", {})):
+        with pytest.raises(InvalidStatus) as raised, connect(place, additional_headers=more):
+            pass
+        assert raised.value.response.status_code == 401
+
+
+def test_R10_a_link_whose_time_is_over_ends_what_it_opened(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone, member = guest(server), guest(server)
+    give(server, diagram, member, "viewer")
+    end = datetime.now(UTC) + timedelta(seconds=4)
+    _, secret = shared(server, diagram, role="editor", expires_at=end.isoformat())
+    _, open_to_all = shared(server, diagram, role="viewer", expires_at=end.isoformat())
+    for one in (someone, member):
+        bearer = {"Authorization": f"Bearer {one.token}"}
+        httpx.post(f"{server.url}/api/v1/share-links/{secret}/open", headers=bearer).raise_for_status()
+    with (
+        yws(server, diagram, someone.token) as old,
+        hocuspocus(server, diagram, member.token) as new,
+        hocuspocus(server, diagram, ticket(server, diagram, Cookie=visit(server, open_to_all))) as visitor,
+    ):
+        assert works(old, "a")
+        assert works(new, "b")
+        assert (old.code, new.code, visitor.code) == (4403, 4403, 4401)
+        assert datetime.now(UTC) - end < timedelta(seconds=10), "not found by the minute's look"
+    assert datetime.now(UTC) >= end
 
 
 @pytest.mark.node

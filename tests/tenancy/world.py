@@ -88,6 +88,15 @@ def _project(world: World, _diagram: str) -> str:
     return str(world.ask("POST", "/projects", json={"name": f"{world.name}'s project"}).json()["id"])
 
 
+def _link(world: World, diagram: str) -> str:
+    return str(world.ask("POST", f"/diagrams/{diagram}/share-links", json={"role": "viewer"}).json()["id"])
+
+
+def _link_secret(world: World, diagram: str) -> str:
+    made = world.ask("POST", f"/diagrams/{diagram}/share-links", json={"role": "viewer"}).json()["url"]
+    return str(made.rpartition("/")[2])
+
+
 ID: dict[str, Callable[[World, str], str]] = {
     "diagram_id": lambda _world, diagram: diagram,
     "org_id": lambda world, _: world.owner.org_id,
@@ -97,11 +106,14 @@ ID: dict[str, Callable[[World, str], str]] = {
     "version": lambda _world, _: "1",
     "element_id": lambda world, _: world.element,
     "comment_id": _comment,
+    "link_id": _link,
+    "link_secret": _link_secret,
 }
 # Other names of the same things, in queries and bodies.
 ALIASES = {"org": "org_id", "project": "project_id", "mentions": "user_id"}
-# Ids that are the same in every tenant: they are nobody's, so nobody can be asked for somebody else's.
-EVERYWHERE = {"version"}
+# Ids that are the same in every tenant: they are nobody's, so nobody can be asked for somebody else's. And the secrets of
+# links: they are whoever's who holds them.
+EVERYWHERE = {"version", "link_secret"}
 
 
 def nobodys(name: str) -> str:
