@@ -214,6 +214,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
     from collab.journal import Journal  # noqa: PLC0415
     from collab.rooms import Rooms  # noqa: PLC0415
     from collab.workshop import Workshop  # noqa: PLC0415
+    from storage.cache import LocalCache, SharedCache  # noqa: PLC0415
     from storage.database import Database  # noqa: PLC0415
     from storage.limiter import LocalLimiter, SharedLimiter  # noqa: PLC0415
     from storage.notices import Notices  # noqa: PLC0415
@@ -240,6 +241,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         await stack.enter_async_context(Relay.open(rooms, log, workshop, settings.redis_url, node))
         redis = await stack.enter_async_context(Redis.open(settings.redis_url, told=redis_is))
     hub = Hub(settings, Door(db, settings), rooms, journal)
+    kept_here = LocalCache(settings.cache_bytes)
     resources = Resources(
         settings=settings,
         db=db,
@@ -250,6 +252,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         journal=journal,
         health=state,
         limiter=LocalLimiter() if redis is None else SharedLimiter(redis),
+        cache=kept_here if redis is None else SharedCache(redis, kept_here),
         redis=redis,
     )
     return resources, hub

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from api.answers import XML, Answer, Raw
+from api.cached import head_xml
 from api.call import Call, Xml
 from api.endpoint import Model, endpoint
 from api.problems import Problem, invalid
@@ -112,12 +113,13 @@ async def read_content(call: Call, query: ContentQuery) -> Answer:
     if query.version == "live":
         live = await save.live(db, call.resources.log, call.resources.workshop, grant)
         return xml_answer(live.xml, f'"v{live.version}.s{live.seq}"', live.version, str(grant.diagram_id))
-    head = await history.head(db, grant)
+    newest = await history.newest(db, grant)
+    head = newest.version
     number = head if query.version is None else int(query.version)
     etag = f'"v{number}"'
     if call.has_copy(etag) and number == head:
         return Answer(Raw(b"", XML), etag=etag, headers={"X-Version": str(head)})
-    xml = await history.xml(db, grant, number)
+    xml = await (head_xml(call, newest) if number == head else history.xml(db, grant, number))
     if xml is None:
         raise Problem("version_evicted") if number < head else Problem("not_found")
     return xml_answer(xml, etag, head, str(grant.diagram_id))

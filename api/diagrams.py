@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 
-from api.answers import Answer, dumps, weak_etag
+from api.answers import JSON, Answer, Raw, dumps, weak_etag
 from api.call import Call, Xml
 from api.endpoint import Model, endpoint
 from api.paging import PageQuery, next_link, open_cursor, seal_cursor
@@ -139,8 +139,9 @@ async def list_diagrams(call: Call, query: ListQuery) -> Answer:
     rows = rows[: query.limit]
     cursor = seal_cursor([rows[-1].updated_at, rows[-1].id], filters) if more else None
     found = Diagrams(items=[Diagram.of(one) for one in rows], next_cursor=cursor)
-    etag = weak_etag(dumps(found.model_dump()), dumps([*filters, query.limit]))
-    return Answer(found, etag=etag, headers=next_link(call, cursor))
+    body = dumps(found.model_dump())
+    etag = weak_etag(body, dumps([*filters, query.limit]))
+    return Answer(Raw(body, JSON), etag=etag, headers=next_link(call, cursor))
 
 
 def _position(cursor: str | None, filters: list[Any]) -> tuple[datetime, UUID] | None:

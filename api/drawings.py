@@ -11,6 +11,7 @@ from pydantic import Field
 
 from api.answers import JSON, PNG, SVG, XML, Answer, Raw
 from api.bodies import acceptable
+from api.cached import head_drawing
 from api.call import Call
 from api.endpoint import Model, endpoint
 from api.problems import Problem
@@ -61,10 +62,6 @@ class Exported(Model):
     elements: list[Element]
 
 
-async def _head(call: Call) -> int:
-    return await history.head(call.resources.db, call.on)
-
-
 @endpoint(
     "A small drawing of the head",
     need=Role.VIEWER,
@@ -74,19 +71,15 @@ async def _head(call: Call) -> int:
     conditional=True,
 )
 async def thumbnail(call: Call, query: ThumbnailQuery) -> Answer:  # noqa: ARG001 -- declared for OpenAPI
-    version = await _head(call)
-    etag = f'"v{version}.thumbnail"'
+    newest = await history.newest(call.resources.db, call.on)
+    etag = f'"v{newest.version}.thumbnail"'
     headers = {"Content-Security-Policy": SANDBOX}
     if call.has_copy(etag):
         return Answer(Raw(b"", SVG), etag=etag, headers=headers)
-    return Answer(Raw(await _drawing(call, version), SVG), etag=etag, headers=headers)
-
-
-async def _drawing(call: Call, version: int) -> bytes:
-    drawn = await history.thumbnail(call.resources.db, call.on, version)
+    drawn = await head_drawing(call, newest)
     if drawn is None:
         raise Problem("version_evicted")
-    return drawn.encode()
+    return Answer(Raw(drawn, SVG), etag=etag, headers=headers)
 
 
 TYPES = {"bpmn": XML, "svg": SVG, "png": PNG, "json": JSON}
@@ -124,8 +117,10 @@ async def export(call: Call, query: ExportQuery) -> Answer:
 async def _file(call: Call, kind: str, head: Summary) -> Raw | Exported:
     parts = call.resources
     if kind in ("svg", "png"):
-        drawing = await _drawing(call, head.version)
-        return Raw(drawing, SVG) if kind == "svg" else Raw(await parts.workshop.do(png.png, drawing.decode()), PNG)
+        drawn = await history.thumbnail(parts.db, call.on, head.version)
+        if drawn is None:
+            raise Problem("version_evicted")
+        return Raw(drawn.encode(), SVG) if kind == "svg" else Raw(await parts.workshop.do(png.png, drawn), PNG)
     xml = await history.xml(parts.db, call.on, head.version)
     if xml is None:
         raise Problem("version_evicted")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from collab.journal import Journal
 from collab.rooms import Rooms
 from collab.workshop import Workshop
+from storage.cache import Cache
 from storage.database import Database
 from storage.limiter import Limiter
 from storage.notices import Notices
@@ -38,4 +39,5 @@ class Resources:
     journal: Journal
     health: Health
     limiter: Limiter
+    cache: Cache
     redis: Redis | None = None

@@ -37,6 +37,9 @@ SAVES = Histogram(
 READY = Gauge("colane_ready", "1 while /readyz answers 200.")
 DEGRADED = Gauge("colane_degraded", "1 while the database does not answer.")
 REDIS_AWAY = Gauge("colane_redis_away", "1 while Redis is configured and does not answer: each node counts alone.")
+CACHED = Counter(
+    "colane_cached_total", "Texts and drawings of heads asked for, by whether they were kept.", ("kind", "found")
+)
 LIMITED = Counter("colane_rate_limited_total", "Requests refused because of a rate.", ("policy",))
 
 

@@ -78,6 +78,26 @@ async def head(db: Database, grant: Grant) -> int:
         return int(found.scalar_one())
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The head: its number, and when it was made. Both together name one text for good, a restored backup included."""
+
+    version: int
+    made_at: datetime
+
+
+async def newest(db: Database, grant: Grant) -> Newest:
+    """The head as it is now."""
+    query = text(
+        "SELECT v.version, v.created_at FROM colane.diagrams d JOIN colane.versions v"
+        " ON v.org_id = d.org_id AND v.diagram_id = d.id AND v.version = d.version"
+        " WHERE d.org_id = :org AND d.id = :diagram"
+    )
+    async with db.transaction(user=grant.user_id, org=grant.org_id, read_only=True) as conn:
+        row = (await conn.execute(query, {"org": grant.org_id, "diagram": grant.diagram_id})).one()
+        return Newest(row.version, row.created_at)
+
+
 async def xml(db: Database, grant: Grant, version: int) -> bytes | None:
     """The text of a version; None when it is not kept, or never was."""
     found = await _column(db, grant, version, "xml")

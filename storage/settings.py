@@ -52,6 +52,7 @@ class Settings(BaseSettings):
 
     max_xml: int = 5 * 1024 * 1024
     max_elements: int = 50_000
+    cache_bytes: int = Field(default=64 * 1024 * 1024, ge=0)  # texts and drawings kept in each process
     sockets_per_user: int = 100
     messages_per_second: int = 200
 
