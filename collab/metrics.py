@@ -21,6 +21,15 @@ RESYNCS = Counter("colane_resyncs_total", "Slow readers brought up to date with 
 GAPS = Counter("colane_gaps_total", "Updates kept apart because what they depend on was missing")
 FOLDS = Counter("colane_folds_total", "Folds of the log by the worker: ok or failed", ("result",))
 UNFOLDED = Gauge("colane_log_unfolded_seconds", "Age of the oldest update that waits for the worker to fold it")
+OUTBOX_AGE = Gauge("colane_outbox_age_seconds", "Age of the oldest event that waits and that nothing parked holds up")
+OUTBOX_WAITING = Gauge("colane_outbox_waiting", "Events that are not handled yet")
+OUTBOX_PARKED = Gauge("colane_outbox_parked", "Events that failed too often; their aggregates wait for somebody to look")
+OUTBOX_HANDLED = Counter("colane_outbox_handled_total", "Events by how it ended: ok, later, parked or lost", ("result",))
+OUTBOX_DELAY = Histogram(
+    "colane_outbox_delay_seconds",
+    "From an event's commit to that of its effects",
+    buckets=(0.05, 0.1, 0.2, 0.6, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
 BUS_AWAY = Gauge(
     "colane_bus_away", "1 while Redis is configured and not reached: other nodes hear by way of PostgreSQL"
 )

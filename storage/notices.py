@@ -36,16 +36,17 @@ async def notify(conn: Connection, event: Event) -> None:
 class Notices:
     """What other processes (and this one) said. Iterate from one task; the listening ends with the `with` block."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, channel: str = CHANNEL) -> None:
         self._url = url
+        self._channel = channel
         self._queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE)
         self._lost = False
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Self]:
+    async def open(cls, url: str, channel: str = CHANNEL) -> AsyncIterator[Self]:
         """Starts listening; the first event is a "resync"."""
-        notices = cls(url)
+        notices = cls(url, channel)
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(notices._listen())
             try:
@@ -90,7 +91,7 @@ class Notices:
             failures = 0
             try:
                 connection.add_termination_listener(lambda _c, gone=gone: gone.set())
-                await connection.add_listener(CHANNEL, self._heard)
+                await connection.add_listener(self._channel, self._heard)
                 self._put({"event": "resync"})
                 while not await _happens(gone, ALIVE_S):
                     # A connection can be lost without a word; then nothing would ever be heard again.
