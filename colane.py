@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import structlog
 import typer
 
-from collab import cli
+from collab import cli, operator
 from collab.simulate.command import simulate
 from storage.settings import Settings, SettingsError
 
@@ -43,6 +43,8 @@ END_S: Final = 12.0  # from SIGTERM; what is cut short then is tidying up, or wa
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(cli.bpmn, name="bpmn")
+app.add_typer(operator.outbox, name="outbox")
+app.add_typer(operator.readmodels, name="readmodels")
 app.command()(simulate)
 
 
@@ -384,7 +386,7 @@ async def _demo(settings: Settings, urls: Urls, redis: str, count: int, route: "
 
 @app.command()
 def worker() -> None:
-    """One more worker: folds, automatic versions, clearing up. Needs DATABASE_URL or COLANE_WORKER_URL."""
+    """One more worker: folds, versions, read models, clearing up. Needs DATABASE_URL or COLANE_WORKER_URL."""
     settings = _settings({})
     url = settings.worker_url or settings.database_url
     if url is None:
@@ -395,9 +397,13 @@ def worker() -> None:
 
 async def _work(settings: Settings, url: str) -> None:
     from api import telemetry  # noqa: PLC0415
+    from collab import delivery  # noqa: PLC0415
     from collab import worker as work  # noqa: PLC0415
+    from collab.readmodels import ReadModels  # noqa: PLC0415
     from collab.workshop import Workshop  # noqa: PLC0415
+    from storage import outbox  # noqa: PLC0415
     from storage.database import Database  # noqa: PLC0415
+    from storage.notices import Notices  # noqa: PLC0415
     from storage.updates import UpdateLog  # noqa: PLC0415
 
     telemetry.configure(settings)
@@ -407,8 +413,15 @@ async def _work(settings: Settings, url: str) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, running.cancel)
     try:
-        async with Database.open(url) as db, UpdateLog.open(url) as log, Workshop.open() as workshop:
-            await work.run(db, log, workshop)
+        async with (
+            Database.open(url) as db,
+            UpdateLog.open(url) as log,
+            Workshop.open(2) as workshop,  # a large fold keeps no event waiting
+            Notices.open(url, outbox.CHANNEL) as notices,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(work.run(db, log, workshop))
+            group.create_task(delivery.run(db, [ReadModels(db, workshop)], notices))
     except asyncio.CancelledError:
         return
 

@@ -84,7 +84,11 @@ class Delivery:
             f"{event.name} handle",
             context=propagate.extract(carrier),
             kind=trace.SpanKind.CONSUMER,
-            attributes={"event.id": str(event.id), "event.attempt": event.attempts, "request_id": event.request_id or ""},
+            attributes={
+                "event.id": str(event.id),
+                "event.attempt": event.attempts,
+                "request_id": event.request_id or "",
+            },
         ) as span:
             structlog.contextvars.bind_contextvars(trace_id=trace.format_trace_id(span.get_span_context().trace_id))
             try:

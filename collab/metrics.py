@@ -23,8 +23,12 @@ FOLDS = Counter("colane_folds_total", "Folds of the log by the worker: ok or fai
 UNFOLDED = Gauge("colane_log_unfolded_seconds", "Age of the oldest update that waits for the worker to fold it")
 OUTBOX_AGE = Gauge("colane_outbox_age_seconds", "Age of the oldest event that waits and that nothing parked holds up")
 OUTBOX_WAITING = Gauge("colane_outbox_waiting", "Events that are not handled yet")
-OUTBOX_PARKED = Gauge("colane_outbox_parked", "Events that failed too often; their aggregates wait for somebody to look")
-OUTBOX_HANDLED = Counter("colane_outbox_handled_total", "Events by how it ended: ok, later, parked or lost", ("result",))
+OUTBOX_PARKED = Gauge(
+    "colane_outbox_parked", "Events that failed too often; their aggregates wait for somebody to look"
+)
+OUTBOX_HANDLED = Counter(
+    "colane_outbox_handled_total", "Events by how it ended: ok, later, parked or lost", ("result",)
+)
 OUTBOX_DELAY = Histogram(
     "colane_outbox_delay_seconds",
     "From an event's commit to that of its effects",

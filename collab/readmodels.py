@@ -53,7 +53,7 @@ class ReadModels:
 
     async def __call__(self, event: Event) -> Effect | None:
         """What an event brings; None when that is there already, or none of our business."""
-        kind, _, what = event.name.partition(".")
+        kind = event.name.partition(".")[0]
         if kind not in _OURS or event.name == "diagram.purge":  # its rows went with it
             return None
         org_id, diagram_id = event.org_id, event.aggregate_id
@@ -66,8 +66,8 @@ class ReadModels:
         read = await self._read(org_id, diagram_id) if state.version > state.indexed else None
 
         async def effect(conn: Connection) -> None:
-            with _tracer.start_as_current_span("readmodels.write", attributes={"diagram": str(diagram_id), "what": what}):
-                await write(conn, org_id, diagram_id, read)
+            with _tracer.start_as_current_span("readmodels.write", attributes={"diagram": str(diagram_id)}):
+                await write(conn, org_id, diagram_id, read, talked=kind == "comment")
 
         return effect
 
@@ -89,7 +89,7 @@ class ReadModels:
             async with self._db.transaction(org=org_id) as conn:
                 await readmodels.lock(conn, diagram_id)
                 await readmodels.clear(conn, org_id, diagram_id)
-                await write(conn, org_id, diagram_id, read)
+                await write(conn, org_id, diagram_id, read, talked=True)
             yield Progress(org_id, done, len(everything))
 
     async def organizations(self) -> list[UUID]:
@@ -105,20 +105,22 @@ def _entries(data: bytes) -> list[Entry]:
         return []
 
 
-async def write(conn: Connection, org_id: UUID, diagram_id: UUID, read: Read | None) -> None:
-    """The rows of one diagram as its tables are now; `read`: the texts of its head, where those are not in yet."""
+async def write(conn: Connection, org_id: UUID, diagram_id: UUID, read: Read | None, *, talked: bool) -> None:
+    """The rows of one diagram as its tables are now. `read`: the texts of its head, where those are not in yet;
+    `talked`: its comments may have changed."""
     await readmodels.lock(conn, diagram_id)
     state = await readmodels.state(conn, org_id, diagram_id)
     if state is None:
         return
-    title = Text("title", "title", None, None, state.title, words.vector(state.title, "A"))
-    await readmodels.put_texts(conn, org_id, diagram_id, ["title"], [title])
+    title = Text("title", "title", None, None, state.title)
+    await readmodels.put_texts(conn, org_id, diagram_id, ["title"], [title], lambda one: words.vector(one.body, "A"))
     if read is not None and read.version > state.indexed:
-        found = [
-            Text(f"{one.field}:{one.element_id}", one.field, one.element_id, one.element_type, one.body, one.words)
-            for one in read.entries
-        ]
-        await readmodels.put_texts(conn, org_id, diagram_id, _FROM_FILE, found)
+        spelled = {f"{one.field}:{one.element_id}": one for one in read.entries}
+        found = [Text(key, one.field, one.element_id, one.element_type, one.body) for key, one in spelled.items()]
+        await readmodels.put_texts(conn, org_id, diagram_id, _FROM_FILE, found, lambda one: spelled[one.key].words)
         await readmodels.indexed(conn, org_id, diagram_id, read.version)
+    if talked:
+        said = await readmodels.comments(conn, org_id, diagram_id)
+        await readmodels.put_texts(conn, org_id, diagram_id, ["comment"], said, lambda one: words.vector(one.body, "D"))
     if state.version > state.counted:
         await readmodels.count(conn, org_id, diagram_id, state.counted, state.version)

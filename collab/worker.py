@@ -16,7 +16,7 @@ from collab.checkpoint import Who
 from collab.epochs import Outcome
 from collab.workshop import Workshop
 from storage import epochs as stored_epochs
-from storage import folds
+from storage import folds, outbox
 from storage.database import Database
 from storage.folds import Dirty
 from storage.updates import UpdateLog
@@ -95,6 +95,7 @@ async def sweep(db: Database, log: UpdateLog, workshop: Workshop) -> None:
     for org_id in everyone:
         async with db.transaction(org=org_id) as conn:
             await folds.forget(conn, org_id)
+            await outbox.forget(conn, org_id)
             behind = await folds.behind(conn, org_id, VERSION_MINUTES)
         for diagram_id in behind:
             await _catch_up(db, log, workshop, org_id, diagram_id)

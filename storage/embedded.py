@@ -267,6 +267,17 @@ async def keep_up(running: Running) -> None:
                 running.process.kill()
 
 
+def address(data: Path, role: str) -> str:
+    """Where the server that runs on a data folder is, for a login. Raises EmbeddedError when none does."""
+    try:
+        socket = (data.resolve() / "pg" / "postmaster.pid").read_text().splitlines()[4]
+    except (OSError, IndexError):
+        raise EmbeddedError(
+            f"no embedded database runs on {data}; start the server, or set COLANE_WORKER_URL"
+        ) from None
+    return f"postgresql://{role}@/colane?host={quote(socket)}"
+
+
 def _tail(log: Path) -> str:
     try:
         return log.read_text(errors="replace")[-1500:].strip()

@@ -7,17 +7,17 @@ tried again; in the end it is parked, and what comes after it in its aggregate w
 "newer than the last": a number is not the order in which aggregates commit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from opentelemetry import propagate
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from storage import jsonb
-from storage.database import Connection
+from storage.database import Connection, speak_for
 
 CHANNEL: Final = "colane_outbox"  # says "look", nothing else: a word that is lost costs the worker's next round
 KEPT_DAYS: Final = 7  # of what is handled, to look things up
@@ -35,7 +35,7 @@ _ADD = text(
 )
 
 # From aggregate to aggregate along the index of what waits, one step each, however many events an aggregate has waiting.
-_CLAIM = text("""
+_OLDEST = text("""
 WITH RECURSIVE oldest AS (
   (SELECT o.org_id, o.aggregate_id, o.id, o.parked_at, o.available_at, o.claimed_until FROM colane.outbox o
    WHERE o.handled_at IS NULL AND (o.org_id, o.aggregate_id) > (:org, :aggregate)
@@ -45,18 +45,18 @@ WITH RECURSIVE oldest AS (
     SELECT o.org_id, o.aggregate_id, o.id, o.parked_at, o.available_at, o.claimed_until FROM colane.outbox o
     WHERE o.handled_at IS NULL AND (o.org_id, o.aggregate_id) > (h.org_id, h.aggregate_id)
     ORDER BY o.org_id, o.aggregate_id, o.seq LIMIT 1) n
-), picked AS (
-  SELECT org_id, id FROM oldest WHERE parked_at IS NULL AND available_at <= clock_timestamp()
-  AND (claimed_until IS NULL OR claimed_until < clock_timestamp()) LIMIT :limit
-), due AS (
-  SELECT o.org_id, o.id FROM colane.outbox o JOIN picked p ON p.org_id = o.org_id AND p.id = o.id
-  WHERE o.handled_at IS NULL AND o.parked_at IS NULL AND o.available_at <= clock_timestamp()
-  AND (o.claimed_until IS NULL OR o.claimed_until < clock_timestamp())
-  ORDER BY o.org_id, o.aggregate_id FOR UPDATE OF o SKIP LOCKED
 )
+SELECT org_id, id FROM oldest WHERE parked_at IS NULL AND available_at <= clock_timestamp()
+AND (claimed_until IS NULL OR claimed_until < clock_timestamp()) LIMIT :limit
+""")
+_CLAIM = text("""
 UPDATE colane.outbox o SET claimed_by = :holder, attempts = o.attempts + 1,
  claimed_until = clock_timestamp() + make_interval(secs => :lease)
-FROM due WHERE o.org_id = due.org_id AND o.id = due.id
+FROM (
+  SELECT id FROM colane.outbox WHERE org_id = :org AND id = ANY(CAST(:ids AS uuid[])) AND handled_at IS NULL
+  AND parked_at IS NULL AND available_at <= clock_timestamp()
+  AND (claimed_until IS NULL OR claimed_until < clock_timestamp()) ORDER BY aggregate_id FOR UPDATE SKIP LOCKED
+) due WHERE o.org_id = :org AND o.id = due.id
 RETURNING o.org_id, o.aggregate_id, o.id, o.seq, o.event, o.payload, o.request_id, o.traceparent, o.occurred_at, o.attempts
 """)
 _MINE = "WHERE org_id = :org AND id = :id AND handled_at IS NULL AND claimed_by = :holder"
@@ -69,8 +69,7 @@ _LATER = text(
     f" available_at = clock_timestamp() + make_interval(secs => :secs) {_MINE}"
 )
 _PARK = text(
-    "UPDATE colane.outbox SET claimed_by = NULL, claimed_until = NULL, last_error = :error,"
-    f" parked_at = now() {_MINE}"
+    f"UPDATE colane.outbox SET claimed_by = NULL, claimed_until = NULL, last_error = :error, parked_at = now() {_MINE}"
 )
 _STATE = text(
     "SELECT count(*) AS waiting, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,"
@@ -78,6 +77,16 @@ _STATE = text(
     " FROM colane.outbox p WHERE p.org_id = o.org_id AND p.aggregate_id = o.aggregate_id AND p.handled_at IS NULL"
     " AND p.parked_at IS NOT NULL))), 0) AS age FROM colane.outbox o WHERE handled_at IS NULL"
 )
+_PARKED = text(
+    "SELECT org_id, id FROM colane.outbox WHERE parked_at IS NOT NULL AND handled_at IS NULL"
+    " AND (CAST(:id AS uuid) IS NULL OR id = :id)"
+)
+_THESE = "WHERE org_id = :org AND id = ANY(CAST(:ids AS uuid[])) AND parked_at IS NOT NULL AND handled_at IS NULL"
+_REPLAY = text(
+    "UPDATE colane.outbox SET parked_at = NULL, attempts = 0, available_at = now(), claimed_by = NULL,"
+    f" claimed_until = NULL {_THESE}"
+)
+_SKIP = text(f"UPDATE colane.outbox SET handled_at = now() {_THESE}")
 _LISTED = (
     "SELECT o.org_id, o.aggregate_id, o.id, o.event, o.occurred_at, o.parked_at, o.attempts, o.last_error,"
     " o.request_id, (SELECT count(*) FROM colane.outbox w WHERE w.org_id = o.org_id AND w.aggregate_id = o.aggregate_id"
@@ -157,9 +166,21 @@ async def claim(
     conn: Connection, holder: str, *, lease_s: float, limit: int, after: tuple[UUID, UUID] = START
 ) -> list[Event]:
     """The oldest waiting event of up to so many aggregates, ours for the length of the lease; over all organizations."""
-    values = {"org": after[0], "aggregate": after[1], "holder": holder, "lease": lease_s, "limit": limit}
-    rows = await conn.execute(_CLAIM, values)
-    return sorted((Event(*row) for row in rows), key=lambda one: (one.org_id, one.aggregate_id))
+    rows = await conn.execute(_OLDEST, {"org": after[0], "aggregate": after[1], "limit": limit})
+    found: list[Event] = []
+    for org_id, ids in _by_organization(rows):
+        await speak_for(conn, org=org_id)
+        values = {"org": org_id, "ids": ids, "holder": holder, "lease": lease_s}
+        found += [Event(*row) for row in await conn.execute(_CLAIM, values)]
+    return sorted(found, key=lambda one: (one.org_id, one.aggregate_id))
+
+
+def _by_organization(rows: Iterable[Any]) -> list[tuple[UUID, list[UUID]]]:
+    """The worker sees what waits everywhere, and changes what is in the organization it speaks for."""
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows:
+        found.setdefault(row.org_id, []).append(row.id)
+    return sorted(found.items())
 
 
 async def mark(conn: Connection, event: Event, holder: str) -> None:
@@ -196,26 +217,22 @@ async def waiting(conn: Connection, *, parked: bool, limit: int) -> list[Waiting
 
 async def replay(conn: Connection, event_id: UUID | None) -> int:
     """Parked events (or this one) are handled again, with a fresh count of attempts; how many there were."""
-    done = await conn.execute(
-        text(
-            "UPDATE colane.outbox SET parked_at = NULL, attempts = 0, available_at = now(), claimed_by = NULL,"
-            " claimed_until = NULL WHERE parked_at IS NOT NULL AND handled_at IS NULL"
-            " AND (CAST(:id AS uuid) IS NULL OR id = :id)"
-        ),
-        {"id": event_id},
-    )
-    await conn.execute(text(f"SELECT pg_notify('{CHANNEL}', '{{}}')"))
-    return done.rowcount
+    return await _each(conn, _REPLAY, event_id)
 
 
 async def skip(conn: Connection, event_id: UUID) -> bool:
     """Gives a parked event up: marked as handled without any effect, so that its aggregate goes on. False: not parked."""
-    done = await conn.execute(
-        text("UPDATE colane.outbox SET handled_at = now() WHERE parked_at IS NOT NULL AND handled_at IS NULL AND id = :id"),
-        {"id": event_id},
-    )
+    return await _each(conn, _SKIP, event_id) == 1
+
+
+async def _each(conn: Connection, change: TextClause, event_id: UUID | None) -> int:
+    rows = await conn.execute(_PARKED, {"id": event_id})
+    count = 0
+    for org_id, ids in _by_organization(rows):
+        await speak_for(conn, org=org_id)
+        count += (await conn.execute(change, {"org": org_id, "ids": ids})).rowcount
     await conn.execute(text(f"SELECT pg_notify('{CHANNEL}', '{{}}')"))
-    return done.rowcount == 1
+    return count
 
 
 async def forget(conn: Connection, org_id: UUID) -> None:

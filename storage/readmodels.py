@@ -5,8 +5,9 @@ duplicates and latecomers do no harm, and making it all anew gives the same rows
 a lock on them, and reads after taking it. Rows go with their diagram.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,19 +15,19 @@ from sqlalchemy import text
 from storage import jsonb
 from storage.database import Connection
 
-TABLES = ("search_entries", "diagram_facts", "diagram_activity")
+COMMENTS: Final = 5_000  # of a diagram; older ones are not found
+TABLES: Final = ("search_entries", "diagram_facts", "diagram_activity")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One entry of the search index. `words` is a tsvector, spelled."""
+    """One entry of the search index."""
 
     key: str  # unique in the diagram
     field: str
     element_id: str | None
     element_type: str | None
     body: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,16 @@ _COUNT = text(
     " GROUP BY 1, 2, 3, 4 ON CONFLICT (org_id, diagram_id, day, user_id)"
     " DO UPDATE SET edits = a.edits + excluded.edits, last_at = greatest(a.last_at, excluded.last_at)"
 )
+_COMMENTS = text(
+    "SELECT id, element_id, text FROM colane.comments WHERE org_id = :org AND diagram_id = :id AND deleted_at IS NULL"
+    " ORDER BY id DESC LIMIT :most"
+)
+_THREADS = text(
+    "INSERT INTO colane.diagram_facts (org_id, diagram_id, threads, open_threads)"
+    " SELECT :org, :id, count(*), count(*) FILTER (WHERE resolved_at IS NULL) FROM colane.comments"
+    " WHERE org_id = :org AND diagram_id = :id AND thread_id IS NULL"
+    " ON CONFLICT (org_id, diagram_id) DO UPDATE SET threads = excluded.threads, open_threads = excluded.open_threads"
+)
 _COUNTED = text(
     "INSERT INTO colane.diagram_facts (org_id, diagram_id, counted) VALUES (:org, :id, :version)"
     " ON CONFLICT (org_id, diagram_id) DO UPDATE SET counted = excluded.counted"
@@ -96,9 +107,14 @@ async def clear(conn: Connection, org_id: UUID, diagram_id: UUID) -> None:
 
 
 async def put_texts(
-    conn: Connection, org_id: UUID, diagram_id: UUID, fields: Sequence[str], texts: Sequence[Text]
+    conn: Connection,
+    org_id: UUID,
+    diagram_id: UUID,
+    fields: Sequence[str],
+    texts: Sequence[Text],
+    spell: Callable[[Text], str],
 ) -> None:
-    """These and no other texts in these fields; only what differs is written."""
+    """These and no other texts in these fields; only what differs is written. `spell` makes the tsvector of a text."""
     place = {"org": org_id, "id": diagram_id}
     rows = await conn.execute(_KNOWN, {**place, "fields": list(fields)})
     known = {row.key: (row.field, row.element_id, row.element_type, row.body) for row in rows}
@@ -109,7 +125,7 @@ async def put_texts(
     new = [
         {
             **place, "key": one.key, "field": one.field, "element": one.element_id, "type": one.element_type,
-            "body": one.body, "words": one.words,
+            "body": one.body, "words": spell(one),
         }
         for one in wanted.values()
         if known.get(one.key) != (one.field, one.element_id, one.element_type, one.body)
@@ -120,12 +136,20 @@ async def put_texts(
 
 def _kept(one: Text) -> Text:
     element = None if one.element_id is None else jsonb.clean(one.element_id)
-    return Text(jsonb.clean(one.key), one.field, element, one.element_type, jsonb.clean(one.body), one.words)
+    return Text(jsonb.clean(one.key), one.field, element, one.element_type, jsonb.clean(one.body))
 
 
 async def indexed(conn: Connection, org_id: UUID, diagram_id: UUID, version: int) -> None:
     """The texts are those of this version."""
     await conn.execute(_INDEXED, {"org": org_id, "id": diagram_id, "version": version})
+
+
+async def comments(conn: Connection, org_id: UUID, diagram_id: UUID) -> list[Text]:
+    """What people said about a diagram and its elements, the newest of it; and counts its threads."""
+    place = {"org": org_id, "id": diagram_id, "most": COMMENTS}
+    await conn.execute(_THREADS, place)
+    rows = await conn.execute(_COMMENTS, place)
+    return [Text(f"comment:{row.id}", "comment", row.element_id, None, row.text) for row in rows]
 
 
 async def count(conn: Connection, org_id: UUID, diagram_id: UUID, after: int, upto: int) -> None:

@@ -51,6 +51,9 @@ TABLES: Final[dict[str, Kind]] = {
     "audit": Kind.TENANT,
     "audit_heads": Kind.TENANT,
     "outbox": Kind.TENANT,
+    "search_entries": Kind.TENANT,
+    "diagram_facts": Kind.TENANT,
+    "diagram_activity": Kind.TENANT,
     "leases": Kind.LEASE,
 }
 

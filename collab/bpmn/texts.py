@@ -33,10 +33,9 @@ def entries(data: bytes) -> list[Entry]:
         plain = kind and ":" not in kind and kind not in _OF_PARENT
         own = node.attributes.get("id", "") if plain else ""
         owner = (own, kind) if own and len(own) <= LONGEST_ID else owners.get(id(node))
-        for child in node.children if owner is not None else ():
-            owners[id(child)] = owner
         if owner is None or len(found) >= ENTRIES:
             continue
+        owners.update((id(child), owner) for child in node.children)
         element, type_ = owner
         if own and (name := node.attributes.get("name", "").strip()):
             found.setdefault(("name", element), (type_, []))[1].append(name)

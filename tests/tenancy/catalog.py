@@ -28,6 +28,7 @@ LOOKUPS = {
     "find_reset": "uuid",
     "find_identity": "uuid",
     "elsewhere": "SETOF uuid",
+    "search_ids": "TABLE(diagram_id uuid, key text, rank real)",
 }
 ORG = "( SELECT (NULLIF(current_setting('app.org'::text, true), ''::text))::uuid AS \"nullif\")"
 USER = ORG.replace("app.org", "app.user")
@@ -55,7 +56,8 @@ _OLD = "(created_at < (now() - '24:00:00'::interval))"
 EXTRA["idempotency_keys", "expired"] = ("SELECT", "colane_worker", _OLD, None)
 EXTRA["idempotency_keys", "expired_gone"] = ("DELETE", "colane_worker", _OLD, None)
 for _table in ("users", "sessions", "tokens", "signin_links", "tickets", "memberships", "diagrams", "diagram_members",
-               "invitations", "share_links", "link_guests", "reset_links", "identities"):  # fmt: skip
+               "invitations", "share_links", "link_guests", "reset_links", "identities",
+               "search_entries"):  # fmt: skip
     EXTRA[_table, "lookup"] = ("SELECT", "colane_lookup", "true", None)
 
 # What may be changed or deleted, by login; reading and adding are the policies' business.
@@ -65,14 +67,15 @@ CHANGES: dict[str, dict[str, set[str]]] = {
                    "tickets", "comments", "mentions", "invitations", "share_links", "link_guests", "reset_links"},
         "UPDATE": {"users", "sessions", "tokens", "signin_links", "idempotency_keys", "memberships", "organizations",
                    "invitations", "reset_links",
-                   "projects", "diagrams", "diagram_members", "tickets", "diagram_heads", "outbox",
+                   "projects", "diagrams", "diagram_members", "tickets", "diagram_heads",
                    "audit_heads", "comments"},
     },
     "colane_worker": {
         "DELETE": {"sessions", "tokens", "signin_links", "idempotency_keys", "tickets", "invitations", "link_guests",
                    "reset_links", "diagrams", "diagram_heads", "updates", "snapshots", "writers", "element_changes",
-                   "versions", "bases", "outbox", "leases"},
-        "UPDATE": {"diagrams", "diagram_heads", "epochs", "snapshots", "outbox", "leases", "audit_heads"},
+                   "versions", "bases", "outbox", "leases", "search_entries", "diagram_facts", "diagram_activity"},
+        "UPDATE": {"diagrams", "diagram_heads", "epochs", "snapshots", "leases", "audit_heads", "search_entries",
+                   "diagram_facts", "diagram_activity"},
     },
 }  # fmt: skip
 # Keys that do not begin with the tenant or the person, and why they tell nobody anything.
@@ -281,7 +284,7 @@ async def columns(conn: asyncpg.Connection) -> list[Any]:
         " WHERE c.relnamespace = 'colane'::regnamespace"
     )
     fine = {"id", "email", "org_id", "user_id", "diagram_id", "role", "secret_hash", "expires_at", "used_at", "visibility",
-            "created_by", "deleted_at", "link_id", "issuer", "subject"}  # fmt: skip
+            "created_by", "deleted_at", "link_id", "issuer", "subject", "key", "words"}  # fmt: skip
     named = {("users", "id"), ("users", "name"), ("memberships", "org_id"), ("memberships", "user_id"),
              ("diagram_members", "org_id"), ("diagram_members", "user_id")}  # fmt: skip
     found: list[Any] = []
@@ -291,7 +294,9 @@ async def columns(conn: asyncpg.Connection) -> list[Any]:
             continue
         if row["rolname"] == "colane_lookup" and (row["attname"] not in fine or row["privilege_type"] != "SELECT"):
             found.append(row)
-        if row["rolname"] != "colane_lookup" and (row["relname"] != "versions" or row["rolname"] not in LOGINS):
+        if row["rolname"] != "colane_lookup" and (
+            row["relname"] not in ("versions", "outbox") or row["rolname"] not in LOGINS
+        ):
             found.append(row)
     return found
 

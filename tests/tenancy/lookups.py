@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+import pytest
 
 from tests.tenancy import catalog
 from tests.tenancy.seed import ANN, BOB, Tenant
@@ -81,6 +82,13 @@ def questions(name: str) -> list[Question]:  # noqa: PLR0911 -- one for each
             return _elsewhere()
         case "grant_for":
             return _grants()
+        case "search_ids":
+            here = f"SELECT set_config('app.org', '{ANN.org}', true)"
+            return [
+                ("", ["'wanted'"], []),
+                (here, ["'wanted'"], [(ANN.id("diagram_id"), "ann-key", pytest.approx(0.0608, abs=1e-3))]),
+                (here, ["'other'"], []),
+            ]
     raise AssertionError(f"say in tests/tenancy/lookups.py what {name} may answer to whom")
 
 

@@ -16,7 +16,7 @@ import asyncpg
 from storage.tables import TABLES, Kind
 
 # What a column must hold where the catalog alone does not say: "table.column" or "column".
-FITTING: dict[str, Any] = {"tokens.scopes": ["read"]}
+FITTING: dict[str, Any] = {"tokens.scopes": ["read"], "search_entries.words": "'wanted':1"}
 _ONE_OF = re.compile(r"\(\(?\(?(\w+) = ANY \(\(?ARRAY\['([^']+)'")
 
 
@@ -107,12 +107,11 @@ def _value(table: str, column: str, kind: str, tenant: Tenant) -> Any:
     simple: dict[str, Any] = {
         "text": text, "character varying": text, "bytea": tenant.secret(table), "boolean": False, "jsonb": "{}",
         "json": "{}", "integer": 1, "bigint": 1, "smallint": 1, "double precision": 1.0, "real": 1.0, "numeric": 1,
-        "timestamp with time zone": datetime.now(UTC) + timedelta(hours=1), "interval": timedelta(hours=1),
+        "timestamp with time zone": datetime.now(UTC) + timedelta(hours=1), "date": datetime.now(UTC).date(),
+        "interval": timedelta(hours=1),
     }  # fmt: skip
     if kind.endswith("[]"):
         return []
-    if kind == "tsvector":
-        return None
     if kind not in simple:
         raise AssertionError(f"say in tests/tenancy/seed.py what a {kind} is ({table}.{column})")
     return simple[kind]

@@ -164,7 +164,7 @@ async def test_a_look_up_that_gives_a_foreign_id_is_found_out(conn: asyncpg.Conn
             name,
         )
         head, quote, rest = definition.partition("$function$")
-        conditions = list(re.finditer(r"= (?=(lower\()?p_)|> now\(\)|used_at IS NULL", rest))
+        conditions = list(re.finditer(r"= (?=(lower\()?p_|\(SELECT nullif)|> now\(\)|used_at IS NULL", rest))
         assert conditions, f"{name} compares with none of its parameters"
         for found in conditions:
             turned = {"=": "IS DISTINCT FROM ", ">": "<= now()", "u": "used_at IS NOT NULL"}[found[0][0]]

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0012"
+down_revision = "0011"
 
 _ORG = "(SELECT nullif(current_setting('app.org', true), '')::uuid)"
 _TABLES = ("search_entries", "diagram_facts", "diagram_activity")
@@ -32,8 +32,8 @@ _STATEMENTS = (
       diagram_id uuid NOT NULL,
       indexed int NOT NULL DEFAULT 0,
       counted int NOT NULL DEFAULT 0,
-      comments int NOT NULL DEFAULT 0,
-      open_comments int NOT NULL DEFAULT 0,
+      threads int NOT NULL DEFAULT 0,
+      open_threads int NOT NULL DEFAULT 0,
       PRIMARY KEY (org_id, diagram_id),
       FOREIGN KEY (org_id, diagram_id) REFERENCES colane.diagrams (org_id, id) ON DELETE CASCADE
     )
