@@ -77,30 +77,9 @@ class Tail:
     folded: bool
 
 
-# One statement for what all rooms of an organization wrote: lock the heads that are free, number, insert, move the heads.
-# A batch costs three round trips in all; each of them is felt, since every acknowledgement waits for them.
-_APPEND: Final = """
-WITH items AS (
-  SELECT * FROM unnest($2::uuid[], $3::int[], $4::uuid[], $5::bigint[], $6::bytea[])
-    WITH ORDINALITY AS i (diagram_id, epoch, author, client_id, data, place)
-), heads AS MATERIALIZED (
-  SELECT h.diagram_id, h.epoch, h.seq FROM colane.diagram_heads h
-    JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id AND d.deleted_at IS NULL
-   WHERE h.org_id = $1 AND h.diagram_id = ANY ($2::uuid[])
-   ORDER BY h.org_id, h.diagram_id FOR UPDATE OF h SKIP LOCKED
-), numbered AS (
-  SELECT i.*, h.seq + row_number() OVER (PARTITION BY i.diagram_id ORDER BY i.place) AS seq
-    FROM items i JOIN heads h ON h.diagram_id = i.diagram_id AND h.epoch = i.epoch
-), kept AS (
-  INSERT INTO colane.updates (org_id, diagram_id, epoch, seq, author, client_id, data)
-  SELECT $1, diagram_id, epoch, seq, author, client_id, data FROM numbered
-), moved AS (
-  UPDATE colane.diagram_heads h SET seq = n.seq
-    FROM (SELECT diagram_id, max(seq) AS seq FROM numbered GROUP BY diagram_id) n
-   WHERE h.org_id = $1 AND h.diagram_id = n.diagram_id
-)
-SELECT place, seq FROM numbered
-"""
+# One call for what all rooms of an organization wrote: it says for whom, as any transaction does, locks the heads that are
+# free, numbers, inserts, moves the heads (migration 0013). Alone it is its own transaction, and one round trip.
+_APPEND: Final = "SELECT place, seq FROM colane.append_updates($1, $2, $3, $4, $5, $6)"
 _WHY_NOT: Final = (
     "SELECT h.diagram_id, h.epoch, d.deleted_at IS NOT NULL AS deleted FROM colane.diagram_heads h"
     " JOIN colane.diagrams d ON d.org_id = h.org_id AND d.id = h.diagram_id"
@@ -111,7 +90,6 @@ _WRITERS: Final = (
     " SELECT $1, * FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::uuid[]) ON CONFLICT DO NOTHING"
 )
 _TENANT: Final = "SELECT set_config('app.org', $1, true)"
-_TENANT_FOR_LONG: Final = "SELECT set_config('app.org', $1, false)"
 
 if TYPE_CHECKING:
     _Conn = asyncpg.Connection[asyncpg.Record]
@@ -126,7 +104,6 @@ class UpdateLog:
         self._appending = asyncio.Lock()
         # For `append`, which every acknowledgement waits for: none of the pool's, which are taken back when they break.
         self._own: _Conn | None = None
-        self._own_org: UUID | None = None  # for whom it speaks between transactions
 
     @classmethod
     @asynccontextmanager
@@ -151,11 +128,10 @@ class UpdateLog:
             conn = self._own
             if conn is None or conn.is_closed():
                 self._own = None
-                conn, self._own_org = await asyncpg.connect(self._url, server_settings=SESSION), None
-                self._own = conn
+                conn = self._own = await asyncpg.connect(self._url, server_settings=SESSION)
             try:
                 if len(by_org) == 1 and not any(item.writers for item in batch):
-                    await self._append_alone(conn, batch, results)
+                    await self._append_org(conn, batch[0].org_id, list(range(len(batch))), batch, results)
                 else:
                     await self._append_all(conn, by_org, batch, results)
             except BaseException:
@@ -164,22 +140,12 @@ class UpdateLog:
                 raise
         return [results[place] for place in range(len(batch))]
 
-    async def _append_alone(self, conn: "_Conn", batch: Sequence[Append], results: dict[int, int | Refused]) -> None:
-        """One organization, as nearly always: one statement, which is its own transaction, so one round trip."""
-        org_id = batch[0].org_id
-        if self._own_org != org_id:
-            await conn.execute(_TENANT_FOR_LONG, str(org_id))
-            self._own_org = org_id
-        await self._append_org(conn, org_id, list(range(len(batch))), batch, results)
-
     async def _append_all(
         self, conn: "_Conn", by_org: dict[UUID, list[int]], batch: Sequence[Append], results: dict[int, int | Refused]
     ) -> None:
-        begin = "BEGIN; "
+        await conn.execute("BEGIN")
         # In one order everywhere, so that two batches can never wait for each other.
         for org_id in sorted(by_org):
-            await conn.execute(f"{begin}SELECT set_config('app.org', '{org_id}', true)")
-            begin = ""
             await self._append_org(conn, org_id, by_org[org_id], batch, results)
         await conn.execute("COMMIT")
 
@@ -200,13 +166,21 @@ class UpdateLog:
         results.update(kept)
         if len(kept) < len(places):
             left = [place for place in places if place not in kept]
-            found = await conn.fetch(_WHY_NOT, org_id, list({batch[place].diagram_id for place in left}))
+            found = await self._heads(conn, org_id, list({batch[place].diagram_id for place in left}))
             heads = {row["diagram_id"]: row for row in found}
             for place in left:
                 results[place] = _why_not(heads.get(batch[place].diagram_id), batch[place].epoch)
         bound = [(batch[p].diagram_id, batch[p].epoch, client, user) for p in kept for client, user in batch[p].writers]
         if bound:
             await conn.execute(_WRITERS, org_id, *(list(column) for column in zip(*bound, strict=True)))
+
+    async def _heads(self, conn: "_Conn", org_id: UUID, diagrams: list[UUID]) -> "list[asyncpg.Record]":
+        """What is known of diagrams that took nothing, in the transaction there is, or in one for that."""
+        if conn.is_in_transaction():
+            return await conn.fetch(_WHY_NOT, org_id, diagrams)
+        async with conn.transaction(readonly=True):
+            await conn.execute(_TENANT, str(org_id))
+            return await conn.fetch(_WHY_NOT, org_id, diagrams)
 
     async def switched_off(self) -> list[str]:
         """Which of the settings that make a commit survive a crash are off."""

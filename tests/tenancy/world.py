@@ -16,6 +16,8 @@ from tests.api.conftest import Client, signed_up
 from tests.people import TEXT
 from tests.serving import Served
 
+ANNS_KEY = "a-key-that-ann-used"  # an Idempotency-Key
+
 
 @dataclass
 class World:
