@@ -15,12 +15,13 @@ from storage import people, projects
 async def organization(call: Call, named: str | None) -> Membership:
     """The organization of `?org=`, or the caller's own."""
     if named is None:
-        mine = await people.organizations_of(call.resources.db, call.who.user_id)
-        if not mine:
+        home = await people.home(call.resources.db, call.who.user_id)
+        if home is None:
             raise Problem("forbidden", "You are in no organization; name a diagram that was shared with you.")
-        return Membership(mine[0].id, min(mine[0].role, call.who.scope.ceiling))
-    org_id = parse_id(named)
-    found = await membership(call, org_id) if org_id is not None else None
+        org_id, role = home
+        return Membership(org_id, min(role, call.who.scope.ceiling))
+    wanted = parse_id(named)
+    found = await membership(call, wanted) if wanted is not None else None
     if found is None:
         raise unknown_reference("query.org")
     return found

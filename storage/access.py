@@ -7,14 +7,14 @@ random and kept as SHA-256 only. The look-ups that run before a tenant is known 
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from storage.database import Connection, Database, speak_for
 
@@ -142,8 +142,16 @@ _VISIT = (
     " AND g.secret_hash IS NOT NULL AND g.expires_at > now() AND (l.expires_at IS NULL OR l.expires_at > now())"
 )
 _STANDING: Final = {"session": text(_SESSION), "token": text(_TOKEN), "link": text(_VISIT)}
-_FIND_SESSION = text("SELECT session_id AS id, user_id FROM colane.find_session(:hash)")
-_FIND_TOKEN = text("SELECT token_id AS id, user_id FROM colane.find_token(:hash)")
+# The look-up, and as the person it names what only they may read: one statement, since every request begins with it.
+_FOUND = (
+    "SELECT s.* FROM (SELECT {found} AS id, set_config('app.user', CAST(user_id AS text), true) AS name"
+    " FROM colane.{find}(:hash) OFFSET 0) AS speaker CROSS JOIN LATERAL ({standing} AND u.id = CAST(speaker.name AS uuid)"
+    " OFFSET 0) AS s"
+)
+_BY_SESSION = text(
+    _FOUND.format(found="session_id", find="find_session", standing=_SESSION.replace(":id", "speaker.id"))
+)
+_BY_TOKEN = text(_FOUND.format(found="token_id", find="find_token", standing=_TOKEN.replace(":id", "speaker.id")))
 _FIND_VISIT = text("SELECT org_id, user_id FROM colane.find_visit(:hash)")
 _FIND_TICKET = text("SELECT org_id, user_id FROM colane.find_ticket(:hash)")
 _TICKET = text(
@@ -159,30 +167,21 @@ VISITOR_COLOR: Final = "#57534e"
 async def identify_session(db: Database, secret: str) -> Identity | None:
     """Whose browser holds this session cookie: a person who signed in, or a visitor."""
     hashed = {"hash": hash_secret(secret)}
+    if not secret.startswith(VISIT_PREFIX):
+        return _identity("session", await db.ask(_BY_SESSION, hashed))
     async with db.transaction() as conn:
-        if secret.startswith(VISIT_PREFIX):
-            visit = (await conn.execute(_FIND_VISIT, hashed)).one_or_none()
-            if visit is None:
-                return None
-            await speak_for(conn, user=visit.user_id, org=visit.org_id, read_only=True)
-            return await _standing(conn, "link", visit.user_id)
-        found = (await conn.execute(_FIND_SESSION, hashed)).one_or_none()
-        if found is None:
+        visit = (await conn.execute(_FIND_VISIT, hashed)).one_or_none()
+        if visit is None:
             return None
-        await speak_for(conn, user=found.user_id, read_only=True)
-        return await _standing(conn, "session", found.id)
+        await speak_for(conn, user=visit.user_id, org=visit.org_id, read_only=True)
+        return await _standing(conn, "link", visit.user_id)
 
 
 async def identify_token(db: Database, secret: str) -> Identity | None:
     """The person who made this access token."""
     if not secret:
         return None
-    async with db.transaction() as conn:
-        found = (await conn.execute(_FIND_TOKEN, {"hash": hash_secret(secret)})).one_or_none()
-        if found is None:
-            return None
-        await speak_for(conn, user=found.user_id, read_only=True)
-        return await _standing(conn, "token", found.id)
+    return _identity("token", await db.ask(_BY_TOKEN, {"hash": hash_secret(secret)}))
 
 
 async def redeem_ticket(db: Database, secret: str) -> Identity | None:
@@ -207,9 +206,13 @@ async def redeem_ticket(db: Database, secret: str) -> Identity | None:
 
 async def _standing(conn: Connection, via: Via, credential_id: UUID) -> Identity | None:
     """The identity behind a credential, while that stands. As its person; for a visit, in its organization."""
-    row = (await conn.execute(_STANDING[via], {"id": credential_id})).one_or_none()
-    if row is None:
+    return _identity(via, (await conn.execute(_STANDING[via], {"id": credential_id})).all())
+
+
+def _identity(via: Via, rows: Sequence[Row[*tuple[Any, ...]]]) -> Identity | None:
+    if not rows:
         return None
+    (row,) = rows
     if via == "link":
         return Identity(
             row.user_id, VISITOR_NAME, "", VISITOR_COLOR, via, row.user_id, row.expires_at, Scope.READ,
@@ -237,13 +240,18 @@ async def grant_for(db: Database, identity: Identity, diagram_id: UUID) -> Grant
     """What this person may do on this diagram; None means that for them it does not exist."""
     if identity.diagram_id not in (None, diagram_id):
         return None
-    async with db.transaction(user=identity.user_id, read_only=True) as conn:
-        return await _granted(conn, identity, diagram_id)
+    values = {"user": identity.user_id, "diagram": diagram_id}
+    return _grant(identity, diagram_id, await db.ask(_GRANT, values))
 
 
 async def _granted(conn: Connection, identity: Identity, diagram_id: UUID) -> Grant | None:
-    row = (await conn.execute(_GRANT, {"user": identity.user_id, "diagram": diagram_id})).one_or_none()
-    if row is None:
+    values = {"user": identity.user_id, "diagram": diagram_id}
+    return _grant(identity, diagram_id, (await conn.execute(_GRANT, values)).all())
+
+
+def _grant(identity: Identity, diagram_id: UUID, rows: Sequence[Row[*tuple[Any, ...]]]) -> Grant | None:
+    if not rows:
         return None
+    (row,) = rows
     role = min(Role.of(row.role), identity.scope.ceiling)
     return Grant(identity.user_id, row.org_id, diagram_id, role, row.deleted, row.until)

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from storage import audit, notices
 from storage.access import VISIT_PREFIX, Role, hash_secret, new_secret
-from storage.database import Connection, Database, speak_for
+from storage.database import SPEAKING_FOR, Connection, Database, speak_for
 
 SESSION_LIFE: Final = timedelta(days=30)
 COLORS: Final = ("#c2410c", "#0f766e", "#6d28d9", "#be185d", "#1d4ed8", "#4d7c0f", "#a16207", "#0e7490")
@@ -189,15 +189,26 @@ async def find_user(conn: Connection, email: str) -> UUID | None:
     return found
 
 
+_ROLE = text(
+    f"SELECT m.role FROM {SPEAKING_FOR} (SELECT role FROM colane.memberships"
+    " WHERE user_id = CAST(speaker.name AS uuid) AND org_id = :org OFFSET 0) AS m"
+)
+_HOME = text(
+    f"SELECT m.org_id, m.role FROM {SPEAKING_FOR} (SELECT org_id, role FROM colane.memberships"
+    " WHERE user_id = CAST(speaker.name AS uuid) ORDER BY created_at, org_id LIMIT 1) AS m"
+)
+
+
 async def role_in(db: Database, user_id: UUID, org_id: UUID) -> Role | None:
     """Somebody's role in an organization."""
-    async with db.transaction(user=user_id, read_only=True) as conn:
-        found = await conn.execute(
-            text("SELECT role FROM colane.memberships WHERE user_id = :user AND org_id = :org"),
-            {"user": user_id, "org": org_id},
-        )
-        label = found.scalar_one_or_none()
-    return None if label is None else Role.of(label)
+    rows = await db.ask(_ROLE, {"user": str(user_id), "org": org_id})
+    return Role.of(rows[0].role) if rows else None
+
+
+async def home(db: Database, user_id: UUID) -> tuple[UUID, Role] | None:
+    """The organization of somebody's own, which is that of their oldest membership, and their role in it."""
+    rows = await db.ask(_HOME, {"user": str(user_id)})
+    return (rows[0].org_id, Role.of(rows[0].role)) if rows else None
 
 
 async def organizations_of(db: Database, user_id: UUID) -> list[Organization]:
