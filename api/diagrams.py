@@ -15,12 +15,13 @@ from api.endpoint import Model, endpoint
 from api.paging import PageQuery, next_link, open_cursor, seal_cursor
 from api.problems import Problem, invalid
 from api.scope import organization, project
-from api.shapes import Line, Moment, Person, Reference
+from api.shapes import GUEST, Line, Moment, Person, Reference
 from collab import save
 from storage import diagrams
 from storage.access import Role
 from storage.database import Connection
 from storage.diagrams import Change, Summary, Wanted
+from storage.people import Person as StoredPerson
 
 ROOT = "/api/v1/diagrams"
 
@@ -65,6 +66,32 @@ class Diagram(Model):
             deleted_at=one.deleted_at,
             purge_at=one.purge_at,
         )
+
+
+def _row(one: Summary) -> dict[str, Any]:
+    """The same as `Diagram.of`, for lists: fifty checked models cost eight times what fifty plain rows do."""
+    return {
+        "id": str(one.id),
+        "title": one.title,
+        "org_id": str(one.org_id),
+        "project_id": None if one.project_id is None else str(one.project_id),
+        "visibility": one.visibility,
+        "version": one.version,
+        "element_count": one.element_count,
+        "thumbnail_url": f"{ROOT}/{one.id}/thumbnail.svg?v={one.version}",
+        "created_at": one.created_at,
+        "created_by": _somebody(one.created_by),
+        "updated_at": one.updated_at,
+        "updated_by": _somebody(one.updated_by),
+        "editors": [_somebody(editor) for editor in one.editors],
+        "etag": f'"v{one.version}"',
+        "deleted_at": one.deleted_at,
+        "purge_at": one.purge_at,
+    }
+
+
+def _somebody(person: StoredPerson | None) -> dict[str, str] | None:
+    return None if person is None else {"id": str(person.id), "name": person.name or GUEST}
 
 
 class OwnDiagram(Diagram):
@@ -138,8 +165,7 @@ async def list_diagrams(call: Call, query: ListQuery) -> Answer:
     more = len(rows) > query.limit
     rows = rows[: query.limit]
     cursor = seal_cursor([rows[-1].updated_at, rows[-1].id], filters) if more else None
-    found = Diagrams(items=[Diagram.of(one) for one in rows], next_cursor=cursor)
-    body = dumps(found.model_dump())
+    body = dumps({"items": [_row(one) for one in rows], "next_cursor": cursor})
     etag = weak_etag(body, dumps([*filters, query.limit]))
     return Answer(Raw(body, JSON), etag=etag, headers=next_link(call, cursor))
 

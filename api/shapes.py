@@ -62,6 +62,9 @@ Reference = Annotated[str, StringConstraints(max_length=200), Field(examples=["0
 RoleName = Literal["viewer", "commenter", "editor", "admin", "owner"]
 
 
+GUEST = "Guest"  # what somebody is called whose name is not known in the organization
+
+
 class Person(Model):
     """Somebody, by id and name. Guests from another organization are called so."""
 
@@ -71,12 +74,12 @@ class Person(Model):
     @classmethod
     def of(cls, person: StoredPerson | None) -> "Person | None":
         """A stored person."""
-        return None if person is None else cls(id=person.id, name=person.name or "Guest")
+        return None if person is None else cls(id=person.id, name=person.name or GUEST)
 
     @classmethod
     def all(cls, people: Iterable[StoredPerson]) -> "list[Person]":
         """Several."""
-        return [cls(id=one.id, name=one.name or "Guest") for one in people]
+        return [cls(id=one.id, name=one.name or GUEST) for one in people]
 
 
 class Repair(Model):

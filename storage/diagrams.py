@@ -128,27 +128,28 @@ async def people(conn: Connection, ids: set[UUID]) -> dict[UUID, Person]:
     return found
 
 
-async def _summaries(conn: Connection, rows: Sequence[Any]) -> list[Summary]:
-    ids = {one for row in rows for one in (row.created_by, row.updated_by, *(row.authors or ())) if one is not None}
+async def _summaries(conn: Connection, rows: Sequence[Sequence[Any]]) -> list[Summary]:
+    """Of rows of `_COLUMNS`, taken apart as tuples: a list has fifty, and names of columns are looked up one by one."""
+    ids = {one for *_, by, _, last, _, _, authors in rows for one in (by, last, *(authors or ())) if one is not None}
     known = await people(conn, ids)
     return [
         Summary(
-            id=row.id,
-            title=row.title,
-            org_id=row.org_id,
-            project_id=row.project_id,
-            visibility=row.visibility,
-            version=row.version,
-            element_count=row.element_count,
-            created_at=row.created_at,
-            created_by=known.get(row.created_by),
-            updated_at=row.updated_at,
-            updated_by=known.get(row.updated_by),
-            editors=tuple(known[one] for one in row.authors or ()),
-            deleted_at=row.deleted_at,
-            purge_at=row.purge_at,
+            id_,
+            title,
+            org,
+            project,
+            visibility,
+            version,
+            elements,
+            made,
+            known.get(by),
+            at,
+            known.get(last),
+            tuple(known[one] for one in authors or ()),
+            deleted,
+            purge,
         )
-        for row in rows
+        for id_, title, org, project, visibility, version, elements, made, by, at, last, deleted, purge, authors in rows
     ]
 
 
