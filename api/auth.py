@@ -16,10 +16,12 @@ from api.shapes import Email, Line
 from storage import people
 from storage.access import SESSION_COOKIE
 
+NewPassword = Annotated[str, StringConstraints(min_length=12, max_length=200)]
+
 
 class Registration(Model):
     email: Email
-    password: Annotated[str, StringConstraints(min_length=12, max_length=200)]
+    password: NewPassword
     name: Line
 
 

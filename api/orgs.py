@@ -1,4 +1,4 @@
-"""Organizations and their members. Invitations and reset links come with a later issue."""
+"""Organizations and their members; how people come to be members otherwise is in invitations.py."""
 
 from uuid import UUID
 
@@ -85,7 +85,7 @@ async def list_members(call: Call) -> OrgMembers:
     return OrgMembers(items=[_member(one) for one in members])
 
 
-def _may_give(call: Call, *roles: Role) -> None:
+def may_give(call: Call, *roles: Role) -> None:
     if any(one is Role.OWNER for one in roles) and call.org.role is not Role.OWNER:
         raise Problem("forbidden", "Only an owner makes owners, or changes them.")
 
@@ -99,7 +99,7 @@ def _may_give(call: Call, *roles: Role) -> None:
     errors=("already_exists", "invalid_reference"),
 )
 async def add_member(call: Call, body: NewOrgMember) -> OrgMember:
-    _may_give(call, role(body.role))
+    may_give(call, role(body.role))
     try:
         return _member(
             await organizations.add(
@@ -117,7 +117,7 @@ async def add_member(call: Call, body: NewOrgMember) -> OrgMember:
         raise Problem("already_exists", "This user is a member already.") from None
 
 
-async def _member_in_path(call: Call) -> Role:
+async def member_in_path(call: Call) -> Role:
     """The present role of the user in the path."""
     members = await organizations.members(call.resources.db, call.who.user_id, call.org.org_id)
     for one in members:
@@ -132,10 +132,10 @@ async def _member_in_path(call: Call) -> Role:
     limit="write",
     answers=OrgMember,
     errors=("last_owner",),
-    resolve=_member_in_path,
+    resolve=member_in_path,
 )
 async def change_member(call: Call, body: NewRole) -> OrgMember:
-    _may_give(call, role(body.role), call.found)
+    may_give(call, role(body.role), call.found)
     try:
         return _member(
             await organizations.set_role(
@@ -158,13 +158,13 @@ async def change_member(call: Call, body: NewRole) -> OrgMember:
     limit="write",
     status=204,
     errors=("last_owner",),
-    resolve=_member_in_path,
+    resolve=member_in_path,
 )
 async def remove_member(call: Call) -> Answer:
     if call.path["user_id"] != call.who.user_id:
         if call.org.role < Role.ADMIN:
             raise Problem("forbidden", "Only admins take others out.")
-        _may_give(call, call.found)
+        may_give(call, call.found)
     try:
         await organizations.remove(
             call.resources.db, call.who.user_id, call.org.org_id, call.path["user_id"], request_id=call.request_id

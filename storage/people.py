@@ -63,18 +63,7 @@ async def register(
     user_id, org_id = uuids.uuid7(), uuids.uuid7()
     org_name = f"{name}'s organization"
     async with db.transaction(user=user_id, org=org_id) as conn:
-        known = (await conn.execute(text("SELECT colane.find_user(:email)"), {"email": email})).scalar_one()
-        if known is not None:
-            raise AlreadyExistsError
-        added = await conn.execute(
-            text(
-                "INSERT INTO colane.users (id, email, name, password_hash, color)"
-                " VALUES (:id, :email, :name, :hash, :color) ON CONFLICT DO NOTHING"
-            ),
-            {"id": user_id, "email": email, "name": name, "hash": password_hash, "color": color_of(user_id)},
-        )
-        if added.rowcount != 1:
-            raise AlreadyExistsError
+        await insert_user(conn, user_id, email, password_hash, name)
         await conn.execute(
             text("INSERT INTO colane.organizations (id, org_id, name) VALUES (:id, :id, :name)"),
             {"id": org_id, "name": org_name},
@@ -93,6 +82,21 @@ async def register(
             request_id=request_id,
         )
     return Account(user_id, email, name, Organization(org_id, org_name, Role.OWNER))
+
+
+async def insert_user(conn: Connection, user_id: UUID, email: str, password_hash: str | None, name: str) -> None:
+    """The row of a new user, as themselves. Raises AlreadyExistsError for an address that somebody has."""
+    if await find_user(conn, email) is not None:
+        raise AlreadyExistsError
+    added = await conn.execute(
+        text(
+            "INSERT INTO colane.users (id, email, name, password_hash, color)"
+            " VALUES (:id, :email, :name, :hash, :color) ON CONFLICT DO NOTHING"
+        ),
+        {"id": user_id, "email": email, "name": name, "hash": password_hash, "color": color_of(user_id)},
+    )
+    if added.rowcount != 1:
+        raise AlreadyExistsError
 
 
 async def find_password(db: Database, email: str) -> tuple[UUID, str | None] | None:

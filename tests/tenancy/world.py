@@ -99,6 +99,17 @@ def _link_secret(world: World, diagram: str) -> str:
     return str(made.rpartition("/")[2])
 
 
+def _invitation(world: World) -> tuple[str, str]:
+    body = {"email": f"{world.name}-{os.urandom(3).hex()}@example.org", "role": "viewer"}
+    made = world.ask("POST", f"/orgs/{world.owner.org_id}/invitations", json=body).json()
+    return made["id"], made["url"].rpartition("/")[2]
+
+
+def _reset_secret(world: World, _diagram: str) -> str:
+    made = world.ask("POST", f"/orgs/{world.owner.org_id}/members/{world.member.user_id}/reset-link").json()["url"]
+    return str(made.rpartition("/")[2])
+
+
 ID: dict[str, Callable[[World, str], str]] = {
     "diagram_id": lambda _world, diagram: diagram,
     "org_id": lambda world, _: world.owner.org_id,
@@ -110,12 +121,15 @@ ID: dict[str, Callable[[World, str], str]] = {
     "comment_id": _comment,
     "link_id": _link,
     "link_secret": _link_secret,
+    "invitation_id": lambda world, _: _invitation(world)[0],
+    "secret": lambda world, _: _invitation(world)[1],
+    "reset_secret": _reset_secret,
 }
 # Other names of the same things, in queries and bodies.
 ALIASES = {"org": "org_id", "project": "project_id", "mentions": "user_id"}
 # Ids that are the same in every tenant: they are nobody's, so nobody can be asked for somebody else's. And the secrets of
 # links: they are whoever's who holds them.
-EVERYWHERE = {"version", "link_secret"}
+EVERYWHERE = {"version", "link_secret", "secret", "reset_secret"}
 
 
 def nobodys(name: str) -> str:
