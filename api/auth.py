@@ -93,7 +93,7 @@ async def register(call: Call, body: Registration) -> Answer:
 )
 async def login(call: Call, body: Credentials) -> Answer:
     email = body.email.lower()
-    await call.limits.take_account(email)
+    await call.limits.take_account("person", email)
     found = await people.find_password(call.resources.db, email) if "\x00" not in email else None
     if not await passwords.matches(found[1] if found else None, body.password) or found is None:
         raise Problem("bad_credentials")

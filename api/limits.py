@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from api.problems import Problem
 from api.telemetry import LIMITED
+from storage.keys import key_of
 from storage.limiter import Limiter, Policy, Slot, Verdict
 from storage.settings import Settings
 
@@ -46,11 +47,11 @@ class Limits:
         """Take one from the caller and from the address, or raise 429 and take none."""
         return await self._take(self._slots(name, user, address))
 
-    async def take_account(self, account: str) -> None:
-        """One attempt to sign in to this account, whoever makes it."""
+    async def take_account(self, kind: str, account: str) -> None:
+        """One attempt at the password of this account, or whatever else has one, whoever makes it."""
         policy = self.policies.get("signin")
         if policy is not None:
-            await self._take([(policy, hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest())])
+            await self._take([(policy, hashlib.sha256(key_of(kind, account)).hexdigest())])
 
     async def _take(self, slots: Sequence[Slot]) -> Taken:
         taken = Taken(tuple(slots), tuple(await self.limiter.take(slots)) if slots else ())

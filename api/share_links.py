@@ -174,7 +174,7 @@ async def open_link(call: Call, body: Opening) -> Answer:
     if who is not None and who.scope < Scope.WRITE:
         raise Problem("forbidden", "This access token is not good for that; it needs the scope write.")
     if link.password_hash is not None:
-        await call.limits.take_account(f"share_link:{link.id}")
+        await call.limits.take_account("share link", str(link.id))
         if not await passwords.matches(link.password_hash, body.password or ""):
             raise Problem("bad_credentials", "This link has another password.")
     opened = OpenedShareLink(diagram_id=link.diagram_id, role=_role(link.role), url=f"/d/{link.diagram_id}")

@@ -169,7 +169,7 @@ async def test_a_look_up_that_gives_a_foreign_id_is_found_out(conn: asyncpg.Conn
         for found in conditions:
             turned = {"=": "IS DISTINCT FROM ", ">": "<= now()", "u": "used_at IS NOT NULL"}[found[0][0]]
             spoiled = f"{head}{quote}{rest[: found.start()]}{turned}{rest[found.end() :]}"
-            assert await _told(conn, spoiled), f"{name}: {found[0]} at {found.start()} turned round"
+            assert await _told(conn, name, spoiled), f"{name}: {found[0]} at {found.start()} turned round"
         arguments = await conn.fetchval(
             "SELECT oid::regprocedure::text FROM pg_proc WHERE proname = $1 AND pronamespace = 'colane'::regnamespace",
             name,
@@ -185,11 +185,11 @@ async def test_a_look_up_that_gives_a_foreign_id_is_found_out(conn: asyncpg.Conn
             assert (await red(conn, more, None, catalog.functions))[0], more
 
 
-async def _told(conn: asyncpg.Connection, spoiled: str) -> list[Any]:
+async def _told(conn: asyncpg.Connection, name: str, spoiled: str) -> list[Any]:
     change = conn.transaction()
     await change.start()
     try:
         await conn.execute(spoiled)
-        return await lookups.findings(conn)
+        return await lookups.findings(conn, [name])
     finally:
         await change.rollback()
