@@ -5,6 +5,7 @@ itself is asked for again each time. Read once at start; without a build the pag
 """
 
 import hashlib
+import json
 import mimetypes
 import re
 from collections.abc import Awaitable, Callable
@@ -21,10 +22,8 @@ from storage.access import SESSION_COOKIE
 
 DIST = Path(__file__).resolve().parent.parent / "frontend" / "dist"
 
-# bpmn-js sets four style attributes in its align and distribute icons; these are their hashes. Nothing else is inline.
-_ICON_STYLES = (
-    "'sha256-d2xoiruNEGKe7tm8eQYZ4wZfl8lYgb2Sr9xKlvmCmcU=' 'sha256-yCTUeVKU6CD7LMSHPoB5JSg4Cl/BZ8jCyNCepX770PY='"
-    " 'sha256-HXhQM6ELrVUcZms/DLHL1dH06lIksex0j+VgqIIlSmM=' 'sha256-YYsquP+xqomqgdAIk5J+Ecd2u1EqIWPCaE4ltXAtPYE='"
+STYLES = (
+    "/styles.json"  # written by the build: hashes of the few style attributes that bpmn-js sets; nothing else is inline
 )
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
 _UNBUILT = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Colane</title>
@@ -33,13 +32,13 @@ _UNBUILT = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Colan
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def page_policy(request: Request) -> str:
+def page_policy(request: Request, styles: str) -> str:
     """The page's Content-Security-Policy: our own files, our own socket, no inline code."""
     host = request.headers.get("host", "")
     socket = f" {'wss' if request.url.scheme == 'https' else 'ws'}://{host}" if _HOST.fullmatch(host) else ""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self';"
-        f" style-src-attr 'unsafe-hashes' {_ICON_STYLES};"
+        f"{styles}"
         f" img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'{socket};"
         " manifest-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
     )
@@ -92,11 +91,20 @@ def _send(request: Request, file: File, headers: dict[str, str]) -> Response:
     return Response(file.forms[coding], 200, headers, file.media_type)
 
 
+def _allowed_styles(files: dict[str, File]) -> str:
+    """What the policy says of style attributes: those of the build by their hashes."""
+    written = files.get(STYLES)
+    hashes = json.loads(written.forms[""]) if written is not None else []
+    quoted = " ".join(f"'{one}'" for one in hashes)
+    return f" style-src-attr 'unsafe-hashes' {quoted};" if hashes else ""
+
+
 def _page(files: dict[str, File]) -> Handler:
     index = files.get("/index.html")
+    styles = _allowed_styles(files)
 
     async def page(request: Request) -> Response:
-        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": page_policy(request)}
+        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": page_policy(request, styles)}
         if index is None:
             return Response(_UNBUILT, 503, headers, "text/html; charset=utf-8")
         if SESSION_COOKIE not in request.cookies:
@@ -113,7 +121,7 @@ def _page(files: dict[str, File]) -> Handler:
 def _asset(files: dict[str, File]) -> Handler:
     async def asset(request: Request) -> Response:
         file = files.get(request.url.path)
-        if file is None or request.url.path == "/index.html":
+        if file is None or request.url.path in ("/index.html", STYLES):
             return respond(Problem("not_found"), request.scope["request_id"])
         immutable = request.url.path.startswith("/assets/")
         keep = "public, max-age=31536000, immutable" if immutable else "public, max-age=3600"
@@ -135,5 +143,5 @@ def routes(dist: Path = DIST) -> list[Route]:
     files = load(dist)
     page, asset = _page(files), _asset(files)
     table = [("/", page), ("/d/{diagram_id}", page), ("/d/{diagram_id}/history", page), ("/assets/{path:path}", asset)]
-    table += [(path, asset) for path in files if path.count("/") == 1 and path != "/index.html"]
+    table += [(path, asset) for path in files if path.count("/") == 1 and path not in ("/index.html", STYLES)]
     return [Route(path, _template(path, handler), methods=["GET", "HEAD"]) for path, handler in table]

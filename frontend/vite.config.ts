@@ -1,6 +1,7 @@
 // How the page is built and served while developing.
 // The first chunk holds the sign-in form and the list only; the editor (yjs, bpmn-js, their styles) is a lazy chunk.
 // Nothing is inlined: the page runs under a policy without 'unsafe-inline'.
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
@@ -25,8 +26,39 @@ function precompress(): Plugin {
   };
 }
 
+/**
+ * Writes the hashes of the style attributes that bpmn-js sets in its align and distribute icons: the page's policy allows
+ * these and no others. A style attribute from anywhere else ends the build here, before a browser refuses it.
+ */
+function hashStyles(): Plugin {
+  const attributes = (text: string): string[] =>
+    [...text.matchAll(/\bstyle=\\?["']([^"'\\]*)/g)].map(([, style = ""]) => style);
+  const icons = ["align-elements/AlignElementsIcons.js", "distribute-elements/DistributeElementsIcons.js"];
+  const allowed = new Set(
+    icons.flatMap((name) => attributes(readFileSync(join("node_modules/bpmn-js/lib/features", name), "utf8"))),
+  );
+  return {
+    name: "colane-hash-styles",
+    apply: ({ build }, { command }) => command === "build" && !build?.ssr,
+    generateBundle(_options, bundle) {
+      for (const file of Object.values(bundle)) {
+        const text = file.type === "chunk" ? file.code : file.fileName.endsWith(".html") ? String(file.source) : "";
+        for (const style of attributes(text))
+          if (!allowed.has(style))
+            this.error(`${file.fileName} sets a style attribute that the policy refuses: ${style}`);
+      }
+      const hashes = [...allowed]
+        .sort()
+        .map((style) => `sha256-${createHash("sha256").update(style).digest("base64")}`);
+      this.emitFile({ type: "asset", fileName: "styles.json", source: JSON.stringify(hashes) });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [precompress()],
+  plugins: [hashStyles(), precompress()],
+  // One preact for us and for diagram-js: what one copy's `html` makes, another copy's `render` draws as nothing (no menus).
+  resolve: { dedupe: ["preact"] },
   build: {
     outDir: "dist",
     emptyOutDir: true,
