@@ -24,6 +24,7 @@ from api import (
     health,
     invitations,
     members,
+    oidc,
     openapi,
     orgs,
     pages,
@@ -56,6 +57,7 @@ TABLE: tuple[Declared, ...] = (
     _v1("POST", "/auth/register", auth.register),
     _v1("POST", "/auth/login", auth.login),
     _v1("POST", "/auth/logout", auth.logout),
+    _v1("GET", "/auth/methods", oidc.methods),
     _v1("GET", "/me", auth.me),
     _v1("GET", "/me/mentions", comments.list_mentions),
     _v1("GET", "/tokens", tokens.list_tokens),
@@ -123,7 +125,12 @@ TABLE: tuple[Declared, ...] = (
     _v1("GET", "/diagrams/{diagram_id}/thumbnail.svg", drawings.thumbnail),
     _v1("GET", "/diagrams/{diagram_id}/export", drawings.export),
 )
-SIGNIN = Declared("GET", "/signin/{secret}", auth.signin_link)
+# What a browser is sent to, beside the page itself.
+SIGNIN = (
+    Declared("GET", oidc.START, oidc.leave),
+    Declared("GET", oidc.RETURN, oidc.come_back),
+    Declared("GET", "/signin/{secret}", auth.signin_link),
+)
 
 
 def build(resources: Resources, *, dist: Path = pages.DIST) -> Starlette:
@@ -147,7 +154,7 @@ def build(resources: Resources, *, dist: Path = pages.DIST) -> Starlette:
     }
     app = Starlette(
         routes=[
-            *routes((*TABLE, SIGNIN), resources, limits),
+            *routes((*TABLE, *SIGNIN), resources, limits),
             *(Route(path, _plain(path, handler)) for path, handler in plain.items()),
             *pages.routes(dist),
         ],

@@ -57,13 +57,21 @@ def color_of(user_id: UUID) -> str:
 
 
 async def register(
-    db: Database, *, email: str, password_hash: str | None, name: str, request_id: str | None = None
+    db: Database,
+    *,
+    email: str,
+    password_hash: str | None,
+    name: str,
+    identity: tuple[str, str] | None = None,
+    request_id: str | None = None,
 ) -> Account:
-    """A new user, with an organization of which they are owner."""
+    """A new user, with an organization of which they are owner; `identity` is who they are elsewhere."""
     user_id, org_id = uuids.uuid7(), uuids.uuid7()
     org_name = f"{name}'s organization"
     async with db.transaction(user=user_id, org=org_id) as conn:
         await insert_user(conn, user_id, email, password_hash, name)
+        if identity is not None:
+            await insert_identity(conn, user_id, *identity)
         await conn.execute(
             text("INSERT INTO colane.organizations (id, org_id, name) VALUES (:id, :id, :name)"),
             {"id": org_id, "name": org_name},
@@ -94,6 +102,19 @@ async def insert_user(conn: Connection, user_id: UUID, email: str, password_hash
             " VALUES (:id, :email, :name, :hash, :color) ON CONFLICT DO NOTHING"
         ),
         {"id": user_id, "email": email, "name": name, "hash": password_hash, "color": color_of(user_id)},
+    )
+    if added.rowcount != 1:
+        raise AlreadyExistsError
+
+
+async def insert_identity(conn: Connection, user_id: UUID, issuer: str, subject: str) -> None:
+    """Who somebody is elsewhere, as themselves. Raises AlreadyExistsError when that is known to be somebody."""
+    added = await conn.execute(
+        text(
+            "INSERT INTO colane.identities (issuer, subject, user_id) VALUES (:issuer, :subject, :user)"
+            " ON CONFLICT DO NOTHING"
+        ),
+        {"issuer": issuer, "subject": subject, "user": user_id},
     )
     if added.rowcount != 1:
         raise AlreadyExistsError

@@ -7,6 +7,7 @@ COLANE_<FIELD>, but for the few that the world has named already (DATABASE_URL, 
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +43,11 @@ class Settings(BaseSettings):
     origins: str = ""  # further allowed Origins, separated by commas
     proxies: str = ""  # addresses whose X-Forwarded-For and -Proto are believed, separated by commas
 
+    oidc_issuer: str | None = None  # an OpenID Connect provider to sign in by, beside passwords
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = Field(default="single sign-on", min_length=1, max_length=60)  # on the button
+
     limits: Literal["on", "off"] = "on"
     limit_save: int = Field(default=10, ge=1, le=1_000_000)
     limit_create: int = Field(default=120, ge=1, le=1_000_000)
@@ -74,6 +80,17 @@ class Settings(BaseSettings):
             raise SettingsError("COLANE_TOKEN works on a loopback address only; remove it or set COLANE_HOST=127.0.0.1")
         if self.token is not None and (self.mode == "production" or len(self.token.get_secret_value()) < 20):
             raise SettingsError("COLANE_TOKEN needs 20 characters or more and is refused in production mode")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> "Settings":
+        if self.oidc_issuer is None:
+            return self
+        if not self.oidc_client_id:
+            raise SettingsError("COLANE_OIDC_ISSUER needs COLANE_OIDC_CLIENT_ID")
+        issuer = urlsplit(self.oidc_issuer)
+        if issuer.scheme != "https" and (issuer.scheme != "http" or issuer.hostname not in LOOPBACK):
+            raise SettingsError("COLANE_OIDC_ISSUER is an https address; http only on loopback")
         return self
 
     @property

@@ -116,3 +116,9 @@ def test_whoever_signs_in_begins_a_new_session_and_the_old_one_is_gone(server: S
         assert (gone.status_code, "Max-Age=0" in gone.headers["set-cookie"]) == (204, True)
         stolen = {"Cookie": f"colane_session={after}"}
         assert httpx.get(f"{server.url}/api/v1/me", headers=stolen).status_code == 401
+
+
+def test_without_a_provider_there_is_no_way_through_one(server: Served) -> None:
+    for path in ("/signin/oidc", "/signin/oidc/callback"):
+        assert code(httpx.get(server.url + path)) == (404, "not_found")
+    assert httpx.get(f"{server.url}/api/v1/auth/methods").json() == {"registration": True, "oidc": None}
