@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import structlog
 import typer
 
-from collab import cli, operator
+from collab import auditor, cli, operator
 from collab.simulate.command import simulate
-from storage.settings import Settings, SettingsError
+from storage.settings import Settings, told
 
 if TYPE_CHECKING:
     import uvicorn
@@ -45,6 +45,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(cli.bpmn, name="bpmn")
 app.add_typer(operator.outbox, name="outbox")
 app.add_typer(operator.readmodels, name="readmodels")
+app.add_typer(auditor.audit, name="audit")
 app.command()(simulate)
 
 
@@ -66,12 +67,15 @@ def serve(
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    from pydantic import ValidationError  # noqa: PLC0415
-
     try:
-        return Settings(**given)
-    except (ValidationError, SettingsError) as error:
-        typer.echo(f"colane: the settings do not fit: {error}", err=True)
+        settings = Settings(**given)
+        if settings.audit_key is not None or settings.audit_public_keys:
+            from storage.audit import keys  # noqa: PLC0415 -- only where there is something to look at
+
+            keys.believed(settings)
+        return settings
+    except ValueError as error:
+        typer.echo(f"colane: the settings do not fit: {told(error)}", err=True)
         raise typer.Exit(2) from None
 
 
@@ -216,6 +220,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
     from collab.journal import Journal  # noqa: PLC0415
     from collab.rooms import Rooms  # noqa: PLC0415
     from collab.workshop import Workshop  # noqa: PLC0415
+    from storage.audit.refusals import Refusals  # noqa: PLC0415
     from storage.cache import LocalCache, SharedCache  # noqa: PLC0415
     from storage.database import Database  # noqa: PLC0415
     from storage.limiter import LocalLimiter, SharedLimiter  # noqa: PLC0415
@@ -242,6 +247,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         node = secrets.randbits(52)
         await stack.enter_async_context(Relay.open(rooms, log, workshop, settings.redis_url, node))
         redis = await stack.enter_async_context(Redis.open(settings.redis_url, told=redis_is))
+    refusals = await stack.enter_async_context(Refusals.open(db))
     hub = Hub(settings, Door(db, settings), rooms, journal)
     kept_here = LocalCache(settings.cache_bytes)
     resources = Resources(
@@ -255,6 +261,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         health=state,
         limiter=LocalLimiter() if redis is None else SharedLimiter(redis),
         cache=kept_here if redis is None else SharedCache(redis, kept_here),
+        refusals=refusals,
         redis=redis,
     )
     return resources, hub
@@ -315,7 +322,10 @@ async def _worker(settings: Settings, urls: Urls) -> None:
     """A worker process beside us; started again when it ends."""
     from storage.embedded import die_with_parent  # noqa: PLC0415
 
-    environment = {**settings.environment(), "DATABASE_URL": urls.app, "COLANE_WORKER_URL": urls.worker}
+    environment = {
+        **settings.environment(), "DATABASE_URL": urls.app, "COLANE_WORKER_URL": urls.worker,
+        "COLANE_DATA": str(settings.data.resolve()),
+    }  # fmt: skip
     while True:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "colane", "worker", cwd=ROOT, env=environment,
@@ -370,7 +380,7 @@ async def _demo(settings: Settings, urls: Urls, redis: str, count: int, route: "
         welcome = await organization.welcome(db, workshop, ROOT / "collab" / "samples", preset)
     environment = {
         **settings.environment(), "DATABASE_URL": urls.app, "COLANE_WORKER_URL": urls.worker, "REDIS_URL": redis,
-        "COLANE_HOST": "127.0.0.1",
+        "COLANE_HOST": "127.0.0.1", "COLANE_DATA": str(settings.data.resolve()),
     }  # fmt: skip
     async with cluster.nodes(count, ROOT, environment) as running, _Endless() as tasks:
         tasks.start(cluster.Proxy(running, route).serve(settings.host, settings.port))
@@ -400,6 +410,7 @@ async def _work(settings: Settings, url: str) -> None:
     from collab import delivery  # noqa: PLC0415
     from collab import worker as work  # noqa: PLC0415
     from collab.readmodels import ReadModels  # noqa: PLC0415
+    from collab.seals import Sealer  # noqa: PLC0415
     from collab.workshop import Workshop  # noqa: PLC0415
     from storage import outbox  # noqa: PLC0415
     from storage.database import Database  # noqa: PLC0415
@@ -422,6 +433,7 @@ async def _work(settings: Settings, url: str) -> None:
         ):
             group.create_task(work.run(db, log, workshop))
             group.create_task(delivery.run(db, [ReadModels(db, workshop)], notices))
+            group.create_task(Sealer(db, settings).run())
     except asyncio.CancelledError:
         return
 

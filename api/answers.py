@@ -4,7 +4,7 @@ JSON is encoded in one place and deterministic, so that equal content has equal 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 JSON = "application/json"
 XML = "application/xml"
+NDJSON = "application/x-ndjson"
 SVG = "image/svg+xml"
 PNG = "image/png"
 
@@ -39,20 +40,29 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is made while it is sent."""
+
+    pieces: AsyncIterator[bytes]
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A route's answer where the model alone does not say everything."""
 
-    body: BaseModel | Raw | None = None
+    body: BaseModel | Raw | Stream | None = None
     status: int | None = None  # the endpoint's own unless given
     headers: Mapping[str, str] = field(default_factory=dict)
     etag: str | None = None
     free: bool = False  # not counted against the rate limit (an unchanged save)
 
 
-def encode(body: BaseModel | Raw | None) -> tuple[bytes, str | None]:
+def encode(body: BaseModel | Raw | Stream | None) -> tuple[bytes, str | None]:
     """Bytes and media type of a body."""
     if body is None:
         return b"", None
+    assert not isinstance(body, Stream), "what is made while it is sent is not kept"
     if isinstance(body, Raw):
         return body.content, body.media_type
     return dumps(body.model_dump()), JSON

@@ -120,6 +120,7 @@ TABLE: tuple[Declared, ...] = (
     _v1("GET", "/audit", audit.of_organization),
     _v1("GET", "/audit/verify", audit.verify),
     _v1("GET", "/usage", usage.read_usage),
+    _v1("GET", "/audit/export", audit.export),
     _v1("GET", "/diagrams/{diagram_id}/presence", tickets.presence),
     _v1("POST", "/diagrams/{diagram_id}/ticket", tickets.issue_ticket),
     _v1("GET", "/diagrams/{diagram_id}/thumbnail.svg", drawings.thumbnail),

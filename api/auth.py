@@ -15,6 +15,7 @@ from api.problems import Problem
 from api.shapes import Email, Line
 from storage import people
 from storage.access import SESSION_COOKIE
+from storage.audit.refusals import account
 
 NewPassword = Annotated[str, StringConstraints(min_length=12, max_length=200)]
 
@@ -93,6 +94,7 @@ async def register(call: Call, body: Registration) -> Answer:
 )
 async def login(call: Call, body: Credentials) -> Answer:
     email = body.email.lower()
+    call.about = account(email)
     await call.limits.take_account("person", email)
     found = await people.find_password(call.resources.db, email) if "\x00" not in email else None
     if not await passwords.matches(found[1] if found else None, body.password) or found is None:
@@ -119,7 +121,7 @@ async def _account(call: Call, user_id: UUID) -> Account:
 async def logout(call: Call) -> Answer:
     secret = call.request.cookies.get(SESSION_COOKIE, "")
     if secret:
-        await people.close_session(call.resources.db, secret)
+        await people.close_session(call.resources.db, secret, request_id=call.request_id)
     gone = Response()
     gone.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax", secure=_secure(call))
     return Answer(headers={"Set-Cookie": gone.headers["set-cookie"]})
@@ -144,8 +146,9 @@ def _secure(call: Call) -> bool:
 async def session_cookie(call: Call, user_id: UUID) -> str:
     """Open a session in place of the one that this browser had; the Set-Cookie header for it."""
     if before := call.request.cookies.get(SESSION_COOKIE, ""):
-        await people.close_session(call.resources.db, before)
-    return cookie(call, await people.open_session(call.resources.db, user_id), people.SESSION_LIFE)
+        await people.close_session(call.resources.db, before, request_id=call.request_id)
+    secret = await people.open_session(call.resources.db, user_id, request_id=call.request_id)
+    return cookie(call, secret, people.SESSION_LIFE)
 
 
 def cookie(call: Call, secret: str, life: timedelta) -> str:

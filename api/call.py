@@ -66,6 +66,8 @@ class Call:
         """Who is counted beside the address."""
         return str(self.identity.user_id) if self.identity else None
 
+    about: str | None = None  # what a refusal is about, where the path does not say it ("account:...")
+
     @property
     def who(self) -> Identity:
         """The signed-in caller of a route that needs one."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from api import bodies
-from api.answers import Answer, encode, etag_matches
+from api import bodies, refused
+from api.answers import Answer, Stream, encode, etag_matches
 from api.authorize import authorise, check_origin, identify
 from api.call import Call
 from api.endpoint import Endpoint, Need
@@ -71,6 +71,7 @@ def _serve(
             problem = problem_for(error)
             if problem is None:
                 raise
+            refused.note(call, path, problem)
             response = respond(problem, request_id)
         if endpoint.limit and "RateLimit" not in response.headers:
             taken = call.taken or await limits.standing(endpoint.limit, call.counted, call.address)
@@ -160,8 +161,12 @@ def respond_with(endpoint: Endpoint, call: Call, answer: Answer) -> Response:
             return Response(None, 304, headers)
     else:
         headers.setdefault("Cache-Control", "no-store")
-    content, media_type = encode(answer.body)
     status = answer.status or endpoint.status
+    if isinstance(answer.body, Stream):
+        if call.request.method == "HEAD":
+            return Response(None, status, headers, answer.body.media_type)
+        return StreamingResponse(answer.body.pieces, status, headers, answer.body.media_type)
+    content, media_type = encode(answer.body)
     return Response(content, status, headers, media_type) if media_type else Response(None, status, headers)
 
 

@@ -15,6 +15,7 @@ XML_TEXT: Final = (
     "  </process>\n"
     "</definitions>\n"
 )
+NDJSON_TEXT: Final = '{"kind":"export","format":1}\n{"kind":"end","lines":0}\n'
 SVG_TEXT: Final = '<svg xmlns="http://www.w3.org/2000/svg" width="160" height="90" viewBox="0 0 160 90"></svg>'
 ID: Final = "0198c0de-0000-7000-8000-000000000001"
 MOMENT: Final = "2026-01-31T08:30:00Z"

@@ -12,11 +12,11 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.answers import JSON, PNG, SVG, XML
+from api.answers import JSON, NDJSON, PNG, SVG, XML
 from api.bodies import XML_TYPES
 from api.dispatch import Declared
 from api.endpoint import Endpoint, Need
-from api.examples import ID, SVG_TEXT, XML_TEXT, example
+from api.examples import ID, NDJSON_TEXT, SVG_TEXT, XML_TEXT, example
 from api.problems import CODES, MEDIA_TYPE
 
 _PLACE = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -376,7 +376,8 @@ def _text_of(kind: str) -> dict[str, Any]:
     """A body that is not JSON."""
     if kind == PNG:
         return {}
-    return {"schema": {"type": "string", "contentMediaType": kind}, "example": SVG_TEXT if kind == SVG else XML_TEXT}
+    shown = {SVG: SVG_TEXT, NDJSON: NDJSON_TEXT}.get(kind, XML_TEXT)
+    return {"schema": {"type": "string", "contentMediaType": kind}, "example": shown}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from collab.journal import Journal
 from collab.rooms import Rooms
 from collab.workshop import Workshop
+from storage.audit.refusals import Refusals
 from storage.cache import Cache
 from storage.database import Database
 from storage.limiter import Limiter
@@ -40,4 +41,5 @@ class Resources:
     health: Health
     limiter: Limiter
     cache: Cache
+    refusals: Refusals
     redis: Redis | None = None

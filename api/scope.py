@@ -19,11 +19,13 @@ async def organization(call: Call, named: str | None) -> Membership:
         if home is None:
             raise Problem("forbidden", "You are in no organization; name a diagram that was shared with you.")
         org_id, role = home
-        return Membership(org_id, min(role, call.who.scope.ceiling))
+        call.membership = Membership(org_id, min(role, call.who.scope.ceiling))
+        return call.membership
     wanted = parse_id(named)
     found = await membership(call, wanted) if wanted is not None else None
     if found is None:
         raise unknown_reference("query.org")
+    call.membership = found
     return found
 
 

@@ -94,12 +94,13 @@ async def make_token(call: Call, body: NewToken) -> MadeToken:
         name=body.name,
         scopes=tuple(sorted({Scope.among([name]) for name in body.scopes})),
         expires_at=body.expires_at,
+        request_id=call.request_id,
     )
     return MadeToken(id=token_id, name=body.name, token=secret)
 
 
 @endpoint("Revoke an access token", scope=Scope.ADMIN, limit="write", status=204)
 async def revoke_token(call: Call) -> Answer:
-    if not await tokens.revoke(call.resources.db, call.who.user_id, call.path["token_id"]):
+    if not await tokens.revoke(call.resources.db, call.who.user_id, call.path["token_id"], request_id=call.request_id):
         raise Problem("not_found")
     return Answer()

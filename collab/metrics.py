@@ -41,6 +41,10 @@ BUS_READS = Counter("colane_bus_reads_total", "Reads of the log because messages
 BUS_DROPPED = Counter("colane_bus_dropped_total", "Messages between nodes not sent or not understood", ("reason",))
 COMPARED = Counter("colane_comparisons_total", "Open rooms held against the database, by what was found", ("found",))
 DIVERGENT = Gauge("colane_divergent_rooms", "Rooms found different from the database and not yet found equal again")
+AUDIT_BROKEN = Gauge(
+    "colane_audit_broken_chains", "Audit chains that are not as they were written, as the worker finds them"
+)
+AUDIT_ROUNDS = Counter("colane_audit_rounds_total", "Rounds of signing the audit chains: ok or failed", ("result",))
 
 _CODES: Final = frozenset({1000, 1001, 1005, 1006, *map(int, Close)})
 

@@ -6,9 +6,11 @@ value must never keep a fold or a version from being written, so it is spelled a
 
 import json
 import math
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 _REPLACEMENT = "\ufffd"
+_SPELLED_OUT: Final = 1e16  # from here on Python writes 1e+16
 
 
 def text_of(value: Any) -> str:
@@ -24,9 +26,16 @@ def plain(value: Any) -> Any:
         return [plain(one) for one in value]
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).hex()
-    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+    if isinstance(value, float) and math.isfinite(value):
+        return _number(value)
+    if value is None or isinstance(value, int):
         return value
     return clean(str(value))
+
+
+def _number(value: float) -> float | int:
+    """As it is read back: a column knows no negative zero, and spells large numbers out."""
+    return int(Decimal(repr(value))) if abs(value) >= _SPELLED_OUT else value + 0.0
 
 
 def clean(text: str) -> str:

@@ -131,18 +131,21 @@ async def find_password(db: Database, email: str) -> tuple[UUID, str | None] | N
         return user_id, found.scalar_one()
 
 
-async def open_session(db: Database, user_id: UUID, life: timedelta = SESSION_LIFE) -> str:
+async def open_session(
+    db: Database, user_id: UUID, life: timedelta = SESSION_LIFE, *, request_id: str | None = None
+) -> str:
     """A new session's secret."""
     secret = new_secret()
-    async with db.transaction(user=user_id) as conn:
+    async with db.transaction(user=user_id, org=audit.SYSTEM) as conn:
         await conn.execute(
             text("INSERT INTO colane.sessions (user_id, secret_hash, expires_at) VALUES (:user, :hash, :expires)"),
             {"user": user_id, "hash": hash_secret(secret), "expires": datetime.now(UTC) + life},
         )
+        await audit.record_own(conn, user_id, "session.open", f"user:{user_id}", request_id)
     return secret
 
 
-async def close_session(db: Database, secret: str) -> None:
+async def close_session(db: Database, secret: str, *, request_id: str | None = None) -> None:
     """Sign out the session with this secret, if there is one, and with it the sockets that it opened."""
     hashed = hash_secret(secret)
     visit = secret.startswith(VISIT_PREFIX)
@@ -153,11 +156,23 @@ async def close_session(db: Database, secret: str) -> None:
     )
     async with db.transaction() as conn:
         found = (await conn.execute(text(look), {"hash": hashed})).one_or_none()
-        if found is not None:
-            await speak_for(conn, user=found.user_id, org=found.org_id)
-            table = "link_guests" if visit else "sessions"
-            await conn.execute(text(f"DELETE FROM colane.{table} WHERE secret_hash = :hash"), {"hash": hashed})
-            await notices.notify(conn, {"event": "access", "user": str(found.user_id)})
+        if found is None:
+            return
+        org_id = found.org_id or audit.SYSTEM
+        await speak_for(conn, user=found.user_id, org=org_id)
+        table = "link_guests" if visit else "sessions"
+        gone = await conn.execute(text(f"DELETE FROM colane.{table} WHERE secret_hash = :hash"), {"hash": hashed})
+        if gone.rowcount != 1:
+            return
+        await notices.notify(conn, {"event": "access", "user": str(found.user_id)})
+        await audit.record(
+            conn,
+            org_id=org_id,
+            actor=found.user_id,
+            action="session.close",
+            resource=f"user:{found.user_id}",
+            request_id=request_id,
+        )
 
 
 async def make_signin_link(db: Database, user_id: UUID, life: timedelta) -> str:

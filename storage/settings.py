@@ -7,22 +7,56 @@ COLANE_<FIELD>, but for the few that the world has named already (DATABASE_URL, 
 import os
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+# What people type to get going, and forget.
+WELL_KNOWN = frozenset(
+    {
+        "",
+        "admin",
+        "changeme",
+        "change-me",
+        "colane",
+        "default",
+        "example",
+        "password",
+        "postgres",
+        "redis",
+        "secret",
+        "test",
+    }
+)
+SHORTEST_SECRET = 16
+
+
+def _is_weak(secret: str) -> bool:
+    return len(secret) < SHORTEST_SECRET or len(set(secret)) < 8 or secret.lower() in WELL_KNOWN
 
 
 class SettingsError(ValueError):
     """A combination of settings that must not start; the message says what to change."""
 
 
+def told(error: ValueError) -> str:
+    """What is wrong with settings, without what was set: secrets stand among it."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(
+        ": ".join([*(str(part).upper() for part in one["loc"]), one["msg"].removeprefix("Value error, ")])
+        for one in error.errors(include_input=False, include_url=False, include_context=False)
+    )
+
+
 class Settings(BaseSettings):
     """See README and ops/ for what an operator sets; sizes are bytes, times seconds, rates per minute."""
 
-    model_config = SettingsConfigDict(env_prefix="COLANE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="COLANE_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     mode: Literal["embedded", "production"] = "embedded"
     host: str = "127.0.0.1"
@@ -39,6 +73,9 @@ class Settings(BaseSettings):
     pg_bin: Path | None = None
 
     token: SecretStr | None = None  # presets an access token of the demo organization's owner; loopback only
+    audit_key: SecretStr | None = None  # signs the audit log's heads; without one it is made in the data folder
+    audit_public_keys: str = ""  # of keys that signed before, separated by commas
+    audit_heads: Path | None = None  # where the worker writes signed heads outside of the database
     registration: Literal["auto", "open", "closed"] = "auto"
     origins: str = ""  # further allowed Origins, separated by commas
     proxies: str = ""  # addresses whose X-Forwarded-For and -Proto are believed, separated by commas
@@ -74,6 +111,9 @@ class Settings(BaseSettings):
                 raise SettingsError(
                     f"production mode needs {' and '.join(missing)}; the embedded database is for one machine"
                 )
+            if self.audit_key is None:
+                raise SettingsError("production mode needs COLANE_AUDIT_KEY: make one with colane audit key --new")
+            self._secrets_are_secret()
             if self.limits == "off":
                 raise SettingsError("production mode does not start with COLANE_LIMITS=off; remove it")
         if self.token is not None and not self.on_loopback:
@@ -92,6 +132,36 @@ class Settings(BaseSettings):
         if issuer.scheme != "https" and (issuer.scheme != "http" or issuer.hostname not in LOOPBACK):
             raise SettingsError("COLANE_OIDC_ISSUER is an https address; http only on loopback")
         return self
+
+    def _secrets_are_secret(self) -> None:
+        """Empty and well-known secrets are none. Whatever is declared as a SecretStr is looked at, new ones too."""
+        for name in type(self).model_fields:
+            held = getattr(self, name)
+            if isinstance(held, SecretStr) and _is_weak(held.get_secret_value()):
+                raise SettingsError(
+                    f"COLANE_{name.upper()} is empty, short or a default; production mode needs a real one"
+                )
+        for name, url in (
+            ("DATABASE_URL", self.database_url),
+            ("COLANE_WORKER_URL", self.worker_url),
+            ("COLANE_OWNER_URL", self.owner_url),
+            ("REDIS_URL", self.redis_url),
+        ):
+            parts = urlsplit(url or "")
+            # No password at all may be a socket, a certificate or a password file; an empty one is a mistake.
+            password = None if parts.password is None else unquote(parts.password)
+            if password is not None and (password == parts.username or password.lower() in WELL_KNOWN):
+                raise SettingsError(f"the password in {name} is empty or a default; production mode needs a real one")
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where a signing key of our own making lives, and signed heads unless COLANE_AUDIT_HEADS says otherwise."""
+        return self.data / "audit"
+
+    @property
+    def heads_file(self) -> Path:
+        """Signed heads outside of the database, a line each."""
+        return self.audit_heads or self.audit_folder / "heads.jsonl"
 
     @property
     def on_loopback(self) -> bool:

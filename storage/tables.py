@@ -50,6 +50,7 @@ TABLES: Final[dict[str, Kind]] = {
     "tickets": Kind.TENANT,
     "audit": Kind.TENANT,
     "audit_heads": Kind.TENANT,
+    "audit_seals": Kind.TENANT,
     "outbox": Kind.TENANT,
     "search_entries": Kind.TENANT,
     "diagram_facts": Kind.TENANT,

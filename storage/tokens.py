@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import notices
+from storage import audit, notices
 from storage.access import TOKEN_PREFIX, Scope, hash_secret, new_secret
 from storage.database import Database
 
@@ -31,10 +31,11 @@ async def make(
     scopes: tuple[Scope, ...] = (Scope.ADMIN,),
     expires_at: datetime | None = None,
     secret: str | None = None,
+    request_id: str | None = None,
 ) -> tuple[UUID, str]:
     """A new token's id and secret. `secret` presets it (COLANE_TOKEN of the embedded mode)."""
     value = secret or new_secret(TOKEN_PREFIX)
-    async with db.transaction(user=user_id) as conn:
+    async with db.transaction(user=user_id, org=audit.SYSTEM) as conn:
         made = await conn.execute(
             text(
                 "INSERT INTO colane.tokens (user_id, name, secret_hash, scopes, expires_at)"
@@ -48,7 +49,12 @@ async def make(
                 "expires": expires_at,
             },
         )
-        return made.scalar_one(), value
+        token_id: UUID = made.scalar_one()
+        labels = [one.label for one in scopes]
+        await audit.record_own(
+            conn, user_id, "token.create", f"token:{token_id}", request_id, scopes=labels, expires_at=expires_at
+        )
+        return token_id, value
 
 
 async def of(db: Database, user_id: UUID) -> list[Token]:
@@ -74,11 +80,14 @@ async def of(db: Database, user_id: UUID) -> list[Token]:
         ]
 
 
-async def revoke(db: Database, user_id: UUID, token_id: UUID) -> bool:
+async def revoke(db: Database, user_id: UUID, token_id: UUID, *, request_id: str | None = None) -> bool:
     """Delete a token, and tell the sockets that it opened; False when there is none."""
-    async with db.transaction(user=user_id) as conn:
+    async with db.transaction(user=user_id, org=audit.SYSTEM) as conn:
         done = await conn.execute(
             text("DELETE FROM colane.tokens WHERE id = :id AND user_id = :user"), {"id": token_id, "user": user_id}
         )
+        if done.rowcount != 1:
+            return False
         await notices.notify(conn, {"event": "access", "user": str(user_id)})
-        return done.rowcount == 1
+        await audit.record_own(conn, user_id, "token.revoke", f"token:{token_id}", request_id)
+        return True

@@ -1,4 +1,4 @@
-"""The audit log as it is read: newest first, a page at a time. Written by storage/audit.py only."""
+"""The audit log as it is read: newest first, a page at a time, by filters. Written by storage/audit only."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,19 +28,42 @@ class Entry:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which lines; what is None does not matter. `since` is within, `until` is not."""
+
+    diagram_id: UUID | None = None
+    actor: UUID | None = None
+    action: str | None = None
+    resource: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+_WHERE = {
+    "diagram_id": "diagram_id = :diagram_id",
+    "actor": "actor = :actor",
+    "action": "action = :action",
+    "resource": "resource = :resource",
+    "since": "at >= :since",
+    "until": "at < :until",
+    "before": "seq < :before",
+}
+
+
 async def page(
-    db: Database, *, user_id: UUID, org_id: UUID, diagram_id: UUID | None, before: int | None, limit: int
+    db: Database, *, user_id: UUID, org_id: UUID, wanted: Filter, before: int | None, limit: int
 ) -> list[Entry]:
-    """Up to `limit` lines older than `before`, of one diagram or of all."""
+    """Up to `limit` lines older than row `before`."""
+    given = {name: getattr(wanted, name) for name in _WHERE if name != "before"} | {"before": before}
+    values = {name: value for name, value in given.items() if value is not None}
+    where = " AND ".join(["org_id = :org", *(_WHERE[name] for name in values)])
     query = text(
         "SELECT seq, id, at, actor, action, resource, result, metadata, request_id, hash FROM colane.audit"
-        " WHERE org_id = :org AND (CAST(:diagram AS uuid) IS NULL OR diagram_id = :diagram)"
-        " AND (CAST(:before AS bigint) IS NULL OR seq < :before) ORDER BY seq DESC LIMIT :limit"
+        f" WHERE {where} ORDER BY seq DESC LIMIT :limit"
     )
     async with db.transaction(user=user_id, org=org_id, read_only=True) as conn:
-        rows = (
-            await conn.execute(query, {"org": org_id, "diagram": diagram_id, "before": before, "limit": limit})
-        ).all()
+        rows = (await conn.execute(query, {"org": org_id, "limit": limit, **values})).all()
         known = await people(conn, {row.actor for row in rows if row.actor is not None})
     return [
         Entry(

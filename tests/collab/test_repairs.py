@@ -10,8 +10,9 @@ from collab.bpmn.records import Change, Value
 from collab.checkpoint import Who
 from collab.repairs import Last
 from collab.workshop import Workshop
-from storage import audit, members
+from storage import members
 from storage.access import Role
+from storage.audit.verify import verify
 from storage.database import Database
 from storage.updates import UpdateLog
 from tests.collab.test_save import live_edit
@@ -42,7 +43,7 @@ async def two(db: Database, shop: Workshop) -> tuple[Owner, Owner, UUID]:
 async def told(db: Database, ann: Owner) -> list[list[str]]:
     """The repairs in the audit lines of versions, oldest first."""
     async with db.transaction(user=ann.user_id, org=ann.org_id, read_only=True) as conn:
-        assert await audit.verify(conn, ann.org_id) is None
+        assert (await verify(conn, ann.org_id, {})).broken is None
         rows = await conn.execute(text("SELECT metadata FROM colane.audit WHERE metadata ? 'repairs' ORDER BY seq"))
         return [row.metadata["repairs"] for row in rows]
 

@@ -12,7 +12,8 @@ from collab.bpmn.errors import MalformedError
 from collab.bpmn.records import Change
 from collab.checkpoint import Who
 from collab.workshop import Workshop
-from storage import audit, history, versions
+from storage import history, versions
+from storage.audit.verify import verify
 from storage.database import Database
 from storage.updates import Append, UpdateLog
 from tests.conftest import Urls
@@ -205,7 +206,7 @@ async def test_a_fold_changes_nothing_but_the_log_and_writes_history(
             (2, "Task_1", "@name", "Do", "One", owner.user_id),
             (3, "Task_1", "@name", "One", "Two", owner.user_id),
         ]
-        assert await audit.verify(conn, owner.org_id) is None
+        assert (await verify(conn, owner.org_id, {})).broken is None
     await live_edit(log, owner, diagram, Change("Task_1", "@name", "Three"))
     assert b'name="Three"' in (await save.live(db, log, shop, grant)).xml
 

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from collab import worker
 from collab.bpmn.records import Change
 from collab.workshop import Workshop
-from storage import audit, diagrams, folds, history
+from storage import diagrams, folds, history
+from storage.audit.verify import verify
 from storage.database import Database
 from storage.folds import Dirty
 from storage.updates import LoadError, UnknownDiagramError, UpdateLog
@@ -175,7 +176,7 @@ async def test_the_sweep_purges_in_its_time_and_says_so(
             assert [row.diagram_id for row in left] == [deleted], table
         line = (await conn.execute(text("SELECT action, diagram_id FROM colane.audit ORDER BY seq DESC LIMIT 1"))).one()
         assert tuple(line) == ("diagram.purge", gone)
-        assert await audit.verify(conn, owner.org_id) is None
+        assert (await verify(conn, owner.org_id, {})).broken is None
 
 
 async def test_texts_of_evicted_versions_are_forgotten_after_30_days(

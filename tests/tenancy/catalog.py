@@ -47,7 +47,7 @@ EXTRA: dict[tuple[str, str], tuple[str, str, str | None, str | None]] = {
     ("memberships", "named"): ("SELECT", "colane_worker", TENANT, None),
     ("leases", "claims"): ("ALL", "colane_worker", "true", "true"),
 }
-for _table in ("organizations", "diagram_heads", "updates", "snapshots", "outbox"):
+for _table in ("organizations", "diagram_heads", "updates", "snapshots", "outbox", "audit_heads", "audit_seals"):
     EXTRA[_table, "sweep"] = ("SELECT", "colane_worker", "true", None)
 for _table in ("sessions", "tokens", "signin_links", "tickets", "invitations", "link_guests", "reset_links"):
     EXTRA[_table, "expired"] = ("SELECT", "colane_worker", "(expires_at < now())", None)
@@ -88,7 +88,11 @@ UNIQUE_ACROSS = {
     "identities_pkey": "who somebody is at a provider is known to that provider only",
     "leases_pkey": "the worker's alone",
 }
-TRIGGERS = {("audit", "audit_is_append_only"), ("audit", "audit_is_not_emptied")}
+TRIGGERS = {
+    ("audit", "audit_is_append_only"), ("audit", "audit_is_not_emptied"), ("audit_seals", "audit_seals_are_append_only"),
+    ("audit_seals", "audit_seals_are_not_emptied"), ("audit_heads", "audit_heads_move_on"),
+    ("audit_heads", "audit_heads_stay"), ("audit_heads", "audit_heads_are_not_emptied"),
+}  # fmt: skip
 
 Rule = Callable[[asyncpg.Connection], Awaitable[list[Any]]]
 

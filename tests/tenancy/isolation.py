@@ -27,7 +27,8 @@ async def _as(conn: asyncpg.Connection, role: str, user: object, org: object) ->
             await conn.execute(
                 "SELECT set_config('app.user', $1, true), set_config('app.org', $2, true)", str(user), str(org)
             )
-            await conn.execute(f"SET LOCAL ROLE {role}")
+            # What a trigger refuses is out of the policies' hands; here they are tried alone.
+            await conn.execute(f"SET LOCAL session_replication_role = replica; SET LOCAL ROLE {role}")
             yield
             raise _UndoneError
     except _UndoneError:

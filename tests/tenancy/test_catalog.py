@@ -61,7 +61,11 @@ MUTATIONS = {
         "GRANT UPDATE (hash) ON colane.audit TO colane_app",
     ],
     "schemas": ["GRANT CREATE ON SCHEMA colane TO colane_app", "GRANT USAGE ON SCHEMA colane_meta TO colane_app"],
-    "triggers": ["ALTER TABLE colane.audit DISABLE TRIGGER audit_is_append_only"],
+    "triggers": [
+        "ALTER TABLE colane.audit DISABLE TRIGGER audit_is_append_only",
+        "ALTER TABLE colane.audit_seals DISABLE TRIGGER audit_seals_are_append_only",
+        "DROP TRIGGER audit_heads_move_on ON colane.audit_heads",
+    ],
 }
 
 
