@@ -65,7 +65,7 @@ _COLUMNS = (
     " FROM colane.diagrams d LEFT JOIN colane.versions v"
     " ON v.org_id = d.org_id AND v.diagram_id = d.id AND v.version = d.version"
 )
-_VISIBLE = (
+VISIBLE = (
     "(d.visibility = 'org' OR d.created_by = :user OR (SELECT role FROM colane.memberships WHERE org_id = :org"
     " AND user_id = :user) = 'owner' OR EXISTS (SELECT 1 FROM colane.diagram_members m WHERE m.org_id = d.org_id"
     " AND m.diagram_id = d.id AND m.user_id = :user) OR EXISTS (SELECT 1 FROM colane.link_guests g"
@@ -84,7 +84,7 @@ async def page(
     limit: int,
 ) -> list[Summary]:
     """Up to `limit` summaries, those changed last first."""
-    where = ["d.org_id = :org", _VISIBLE, f"d.deleted_at IS {'NOT ' if wanted.deleted else ''}NULL"]
+    where = ["d.org_id = :org", VISIBLE, f"d.deleted_at IS {'NOT ' if wanted.deleted else ''}NULL"]
     values: dict[str, Any] = {"org": org_id, "user": user_id, "limit": limit}
     if wanted.q:
         where.append("d.title ILIKE :pattern")

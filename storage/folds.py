@@ -195,8 +195,10 @@ async def forget(conn: Connection, org_id: UUID) -> None:
     purged = await conn.execute(
         text("DELETE FROM colane.diagrams WHERE org_id = :org AND purge_at < now() RETURNING id"), {"org": org_id}
     )
-    for row in purged.all():
-        await outbox.add(conn, org_id=org_id, aggregate=row.id, event="diagram.purge", payload={})
+    gone = [row.id for row in purged]
+    for one in gone:
+        await outbox.add(conn, org_id=org_id, aggregate=one, event="diagram.purge", payload={})
+    for one in gone:
         await audit.record(
-            conn, org_id=org_id, actor=None, action="diagram.purge", resource=f"diagram:{row.id}", diagram_id=row.id
+            conn, org_id=org_id, actor=None, action="diagram.purge", resource=f"diagram:{one}", diagram_id=one
         )

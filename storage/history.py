@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit, versions
+from storage import audit, outbox, versions
 from storage.access import Grant
 from storage.database import Connection, Database
 from storage.diagrams import people
@@ -152,6 +152,14 @@ async def change(
             await versions.evict(conn, grant.org_id, grant.diagram_id)
         found = await inside(conn, grant, version)
         if changed:
+            await outbox.add(
+                conn,
+                org_id=grant.org_id,
+                aggregate=grant.diagram_id,
+                event="version.update",
+                payload={"version": version, **changed},
+                request_id=request_id,
+            )
             await audit.record(
                 conn,
                 org_id=grant.org_id,

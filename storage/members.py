@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit, notices
+from storage import audit, notices, outbox
 from storage.access import Grant, Role
 from storage.database import Connection, Database
 from storage.diagrams import people
@@ -107,6 +107,14 @@ async def _tell(
 ) -> None:
     await notices.notify(
         conn, {"event": "access", "org": str(grant.org_id), "diagram": str(grant.diagram_id), "user": str(user_id)}
+    )
+    await outbox.add(
+        conn,
+        org_id=grant.org_id,
+        aggregate=grant.diagram_id,
+        event=action,
+        payload={"user_id": str(user_id), **metadata},
+        request_id=request_id,
     )
     await audit.record(
         conn,

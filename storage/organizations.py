@@ -6,7 +6,7 @@ from uuid import UUID
 import uuid_utils.compat as uuids
 from sqlalchemy import text
 
-from storage import audit, notices
+from storage import audit, notices, outbox
 from storage.access import Role
 from storage.database import Connection, Database
 from storage.people import AlreadyExistsError, Organization, find_user
@@ -145,6 +145,14 @@ async def _changed(conn: Connection, org_id: UUID, member: UUID) -> None:
 async def _account(
     conn: Connection, user_id: UUID, org_id: UUID, action: str, resource: str, value: str, request_id: str | None
 ) -> None:
+    await outbox.add(
+        conn,
+        org_id=org_id,
+        aggregate=org_id,
+        event=action,
+        payload={"resource": resource, "value": value},
+        request_id=request_id,
+    )
     await audit.record(
         conn,
         org_id=org_id,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit
+from storage import audit, outbox
 from storage.access import Role
 from storage.database import Connection, Database
 from storage.people import organizations_of
@@ -85,9 +85,19 @@ async def delete(db: Database, user_id: UUID, org_id: UUID, project_id: UUID, *,
     """Delete a project; its diagrams stay, without one."""
     values = {"org": org_id, "id": project_id}
     async with db.transaction(user=user_id, org=org_id) as conn:
-        await conn.execute(
-            text("UPDATE colane.diagrams SET project_id = NULL WHERE org_id = :org AND project_id = :id"), values
+        moved = await conn.execute(
+            text("UPDATE colane.diagrams SET project_id = NULL WHERE org_id = :org AND project_id = :id RETURNING id"),
+            values,
         )
+        for row in moved.all():
+            await outbox.add(
+                conn,
+                org_id=org_id,
+                aggregate=row.id,
+                event="diagram.update",
+                payload={"project_id": None},
+                request_id=request_id,
+            )
         await conn.execute(text("DELETE FROM colane.projects WHERE org_id = :org AND id = :id"), values)
         await _account(conn, user_id, org_id, project_id, "project.delete", {}, request_id)
 

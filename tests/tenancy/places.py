@@ -16,7 +16,7 @@ from tests.tenancy.world import ALIASES, EVERYWHERE, ID
 PLAIN = {
     "limit", "q", "updated_after", "deleted", "title", "message", "on_conflict", "format", "v", "from", "to", "epoch",
     "resolved", "rules", "update", "visibility", "bpmn_xml", "name", "role", "pinned", "password", "scopes", "expires_at",
-    "text", "element", "email",
+    "text", "element", "email", "days",
 }  # fmt: skip
 # Opaque things that a list or a save gave out.
 OPAQUE = {"cursor", "base_version"}
@@ -24,7 +24,7 @@ HEADERS = {"Idempotency-Key", "If-Match", "If-None-Match"}
 # What a field must hold for a request to be whole, where it is required.
 SAMPLES: dict[str, Any] = {
     "title": "t", "name": "n", "role": "viewer", "text": "hello", "bpmn_xml": TEXT.decode(), "password": "correct horse",
-    "email": "nobody@example.org", "from": "1", "epoch": "1", "update": base64.b64encode(b"\0\0").decode(),
+    "email": "nobody@example.org", "q": "do", "from": "1", "epoch": "1", "update": base64.b64encode(b"\0\0").decode(),
 }  # fmt: skip
 
 
