@@ -139,9 +139,11 @@ def _template(path: str, handler: Handler) -> Handler:
 
 
 def routes(dist: Path = DIST) -> list[Route]:
-    """The page at its three addresses, and the files it loads."""
+    """The page at its addresses, and the files it loads."""
     files = load(dist)
     page, asset = _page(files), _asset(files)
-    table = [("/", page), ("/d/{diagram_id}", page), ("/d/{diagram_id}/history", page), ("/assets/{path:path}", asset)]
+    links = [(f"/{kind}/{{secret}}", page) for kind in ("share", "invitation", "reset")]
+    table = [("/", page), ("/d/{diagram_id}", page), ("/d/{diagram_id}/history", page), *links]
+    table.append(("/assets/{path:path}", asset))
     table += [(path, asset) for path in files if path.count("/") == 1 and path not in ("/index.html", STYLES)]
     return [Route(path, _template(path, handler), methods=["GET", "HEAD"]) for path, handler in table]

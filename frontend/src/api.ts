@@ -51,6 +51,25 @@ export interface Ticket {
   expires_in: number;
 }
 
+export type Role = "viewer" | "commenter" | "editor" | "admin" | "owner";
+
+/** How to sign in here. */
+export interface Methods {
+  registration: boolean;
+  oidc: { name: string; url: string } | null;
+}
+
+export interface ShareLink {
+  role: Role;
+  has_password: boolean;
+}
+
+export interface Invitation {
+  organization: string;
+  email: string;
+  role: Role;
+}
+
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;
@@ -159,12 +178,25 @@ function base64(bytes: Uint8Array): string {
 
 const of = (diagram: string): string => `/diagrams/${encodeURIComponent(diagram)}`;
 
+const link = (kind: string, secret: string): string => `/${kind}/${encodeURIComponent(secret)}`;
+
 export const api = {
   me: () => fetchJson<Me>("/me"),
   login: (email: string, password: string) => send("/auth/login", { method: "POST", json: { email, password } }),
   register: (email: string, password: string, name: string) =>
     send("/auth/register", { method: "POST", json: { email, password, name } }),
   logout: () => send("/auth/logout", { method: "POST" }),
+  methods: () => fetchJson<Methods>("/auth/methods"),
+
+  shareLink: (secret: string) => fetchJson<ShareLink>(link("share-links", secret)),
+  openShareLink: (secret: string, password?: string) =>
+    fetchJson<{ url: string }>(`${link("share-links", secret)}/open`, { method: "POST", json: { password } }),
+  invitation: (secret: string) => fetchJson<Invitation>(link("invitations", secret)),
+  accept: (secret: string, account: { name?: string; password?: string }) =>
+    send(`${link("invitations", secret)}/accept`, { method: "POST", json: account }),
+  resetLink: (secret: string) => fetchJson<{ email: string }>(link("reset-links", secret)),
+  resetPassword: (secret: string, password: string) =>
+    send(link("reset-links", secret), { method: "POST", json: { password } }),
 
   /** A page of the list; null when nothing changed since `etag`. */
   async diagrams(options: {

@@ -6,7 +6,7 @@ import { DeletedPage } from "./deleted-page.tsx";
 import { Dialogs } from "./dialog.tsx";
 import { EditorSkeleton } from "./editor-skeleton.tsx";
 import { ListPage } from "./list-page.tsx";
-import { route } from "./route.ts";
+import { type LinkKind, route } from "./route.ts";
 import { loadMe, me, startProblem } from "./session.ts";
 import { SignIn } from "./sign-in.tsx";
 import { Toasts } from "./toast.tsx";
@@ -31,10 +31,23 @@ function LazyEditor(props: DiagramProps) {
   return Page ? <Page key={props.id} {...props} /> : <EditorSkeleton />;
 }
 
+function LazyLink(props: { kind: LinkKind; secret: string }) {
+  const [Page, setPage] = useState<ComponentType<typeof props> | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  const load = (): void => {
+    setProblem(null);
+    import("./link-page.tsx").then((module) => setPage(() => module.LinkPage), setProblem);
+  };
+  useEffect(load, []);
+  if (problem !== null) return <Trouble problem={problem} again={load} />;
+  return Page && <Page {...props} />;
+}
+
 function Screen() {
   const where = route.value;
   if (startProblem.value !== null) return <Trouble problem={startProblem.value} again={() => void loadMe()} />;
   if (me.value === undefined) return where.page === "diagram" ? <EditorSkeleton /> : null;
+  if (where.page === "link") return <LazyLink kind={where.kind} secret={where.secret} />;
   if (me.value === null) return <SignIn />;
   switch (where.page) {
     case "list":

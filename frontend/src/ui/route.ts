@@ -1,14 +1,20 @@
-// Which page: `/` list or sign-in, `/?deleted`, `/d/{id}` editor, `/d/{id}/history` editor with its versions open.
+// Which page: `/` list or sign-in, `/?deleted`, `/d/{id}` editor, `/d/{id}/history` editor with its versions open,
+// `/share/`, `/invitation/` and `/reset/` with the secret of a link that somebody was given.
 import { signal } from "@preact/signals";
+
+export type LinkKind = "share" | "invitation" | "reset";
 
 export type Route =
   | { page: "list" }
   | { page: "deleted" }
   | { page: "diagram"; id: string; history: boolean; element: string | null }
+  | { page: "link"; kind: LinkKind; secret: string }
   | { page: "unknown" };
 
 export function routeOf(path: string, search = ""): Route {
   if (path === "/" || path === "") return { page: new URLSearchParams(search).has("deleted") ? "deleted" : "list" };
+  const link = /^\/(share|invitation|reset)\/([^/]+)$/.exec(path);
+  if (link?.[1] && link[2]) return { page: "link", kind: link[1] as LinkKind, secret: decodeURIComponent(link[2]) };
   const found = /^\/d\/([^/]+)(\/history)?\/?$/.exec(path);
   if (!found?.[1]) return { page: "unknown" };
   const element = new URLSearchParams(search).get("element");

@@ -1,6 +1,6 @@
 // `/` for somebody who is not signed in: sign in, or make an account and be signed in at once.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api } from "../api.ts";
+import { api, type Methods } from "../api.ts";
 import { Mark } from "./icons.tsx";
 import { plain } from "./problems.ts";
 import { loadMe } from "./session.ts";
@@ -8,10 +8,13 @@ import { words } from "./words.ts";
 
 /** Somebody opened a one-time sign-in link that is spent. */
 const linkUsed = new URLSearchParams(location.search).get("link") === "used";
+/** Somebody comes back from the provider, and is not signed in. */
+const turnedBack = new URLSearchParams(location.search).get("signin");
+const reasons: Record<string, string> = words.provider.reasons;
 
 type Mode = "signIn" | "register";
 
-function Password({ fresh, value, set }: { fresh: boolean; value: string; set: (value: string) => void }) {
+export function Password({ fresh, value, set }: { fresh: boolean; value: string; set: (value: string) => void }) {
   const [shown, setShown] = useState(false);
   const kind: { type: "text" } | { type: "password" } = shown ? { type: "text" } : { type: "password" };
   return (
@@ -107,14 +110,22 @@ function Form({ mode }: { mode: Mode }) {
   );
 }
 
-export function SignIn() {
+export function SignIn({ note }: { note?: string }) {
   const [mode, setMode] = useState<Mode>("signIn");
+  const [methods, setMethods] = useState<Methods>({ registration: true, oidc: null });
   const heading = useRef<HTMLHeadingElement>(null);
   const texts = words[mode];
   useEffect(() => {
     document.title = `${texts.button} · ${words.product}`;
     heading.current?.parentElement?.querySelector<HTMLInputElement>("form input")?.focus();
   }, [mode]);
+
+  useEffect(() => {
+    api.methods().then(setMethods, () => undefined); // then passwords it is
+  }, []);
+  const said =
+    note ??
+    (linkUsed ? words.signIn.linkUsed : turnedBack === null ? null : (reasons[turnedBack] ?? words.problems.other));
 
   return (
     <div class="sign-in">
@@ -137,18 +148,25 @@ export function SignIn() {
         <div class="sign-in-card">
           <h1 ref={heading}>{texts.title}</h1>
           <p class="lead">{texts.lead}</p>
-          {linkUsed && (
+          {said !== null && (
             <p class="sign-in-note" role="status">
-              {words.signIn.linkUsed}
+              {said}
             </p>
           )}
           <Form key={mode} mode={mode} />
-          <p class="sign-in-other">
-            {texts.other}{" "}
-            <button type="button" class="link" onClick={() => setMode(mode === "signIn" ? "register" : "signIn")}>
-              {texts.otherButton}
-            </button>
-          </p>
+          {methods.oidc && (
+            <a class="button button-wide" href={methods.oidc.url}>
+              {words.provider.button(methods.oidc.name)}
+            </a>
+          )}
+          {methods.registration && (
+            <p class="sign-in-other">
+              {texts.other}{" "}
+              <button type="button" class="link" onClick={() => setMode(mode === "signIn" ? "register" : "signIn")}>
+                {texts.otherButton}
+              </button>
+            </p>
+          )}
         </div>
       </main>
     </div>

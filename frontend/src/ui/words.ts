@@ -1,14 +1,18 @@
 // Every text a person can read on the page, in one place, so that another language is one more file of this shape.
 // Rules: plain words, what happened and what to do; no codes, no "error", no blame.
 
+import { waysIn } from "./ways-in.ts";
+
 export const words = {
+  ...waysIn,
   product: "Colane",
   tagline: "Draw processes together",
 
   signIn: {
     title: "Welcome back",
     lead: "Sign in to see your diagrams.",
-    linkUsed: "This sign-in link was used before or is too old. Sign in here, or start the server again for a new link.",
+    linkUsed:
+      "This sign-in link was used before or is too old. Sign in here, or start the server again for a new link.",
     button: "Sign in",
     other: "New here?",
     otherButton: "Create an account",
