@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
-from storage.database import Connection, Database, speak_for
+from storage.database import Connection, Database, Row, speak_for
 
 SESSION_COOKIE = "colane_session"
 TOKEN_PREFIX = "clt_"  # noqa: S105 -- a prefix, not a secret
@@ -209,7 +209,7 @@ async def _standing(conn: Connection, via: Via, credential_id: UUID) -> Identity
     return _identity(via, (await conn.execute(_STANDING[via], {"id": credential_id})).all())
 
 
-def _identity(via: Via, rows: Sequence[Row[*tuple[Any, ...]]]) -> Identity | None:
+def _identity(via: Via, rows: Sequence[Row]) -> Identity | None:
     if not rows:
         return None
     (row,) = rows
@@ -249,7 +249,7 @@ async def _granted(conn: Connection, identity: Identity, diagram_id: UUID) -> Gr
     return _grant(identity, diagram_id, (await conn.execute(_GRANT, values)).all())
 
 
-def _grant(identity: Identity, diagram_id: UUID, rows: Sequence[Row[*tuple[Any, ...]]]) -> Grant | None:
+def _grant(identity: Identity, diagram_id: UUID, rows: Sequence[Row]) -> Grant | None:
     if not rows:
         return None
     (row,) = rows

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from storage import audit, notices, outbox
 from storage.access import Grant
-from storage.database import Connection, Database
+from storage.database import Connection, Database, Row
 from storage.people import Person
 
 PURGE_DAYS = 30
@@ -65,6 +65,8 @@ _COLUMNS = (
     " FROM colane.diagrams d LEFT JOIN colane.versions v"
     " ON v.org_id = d.org_id AND v.diagram_id = d.id AND v.version = d.version"
 )
+_ONE = text(f"SELECT {_COLUMNS} WHERE d.org_id = :org AND d.id = :id")
+_NAMES = text("SELECT id, name FROM colane.users WHERE id = ANY(CAST(:ids AS uuid[]))")
 VISIBLE = (
     "(d.visibility = 'org' OR d.created_by = :user OR (SELECT role FROM colane.memberships WHERE org_id = :org"
     " AND user_id = :user) = 'owner' OR EXISTS (SELECT 1 FROM colane.diagram_members m WHERE m.org_id = d.org_id"
@@ -105,8 +107,7 @@ async def page(
 
 async def summary(conn: Connection, org_id: UUID, diagram_id: UUID) -> Summary:
     """One diagram, inside a transaction of its organization."""
-    query = text(f"SELECT {_COLUMNS} WHERE d.org_id = :org AND d.id = :id")
-    rows = (await conn.execute(query, {"org": org_id, "id": diagram_id})).all()
+    rows = (await conn.execute(_ONE, {"org": org_id, "id": diagram_id})).all()
     (found,) = await _summaries(conn, rows)
     return found
 
@@ -121,14 +122,12 @@ async def people(conn: Connection, ids: set[UUID]) -> dict[UUID, Person]:
     """Names of people of the organization; guests from elsewhere have none here."""
     found: dict[UUID, Person] = {one: Person(one, None) for one in ids}
     if ids:
-        rows = await conn.execute(
-            text("SELECT id, name FROM colane.users WHERE id = ANY(CAST(:ids AS uuid[]))"), {"ids": list(ids)}
-        )
+        rows = await conn.execute(_NAMES, {"ids": list(ids)})
         found.update({row.id: Person(row.id, row.name) for row in rows})
     return found
 
 
-async def _summaries(conn: Connection, rows: Sequence[Sequence[Any]]) -> list[Summary]:
+async def _summaries(conn: Connection, rows: Sequence[Row]) -> list[Summary]:
     """Of rows of `_COLUMNS`, taken apart as tuples: a list has fifty, and names of columns are looked up one by one."""
     ids = {one for *_, by, _, last, _, _, authors in rows for one in (by, last, *(authors or ())) if one is not None}
     known = await people(conn, ids)

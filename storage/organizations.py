@@ -134,7 +134,7 @@ async def _keep_an_owner(conn: Connection, org_id: UUID, member: UUID, role: Rol
         ),
         {"org": org_id},
     )
-    if owners.scalars().all() == [member]:
+    if owners.scalars() == [member]:
         raise LastOwnerError
 
 

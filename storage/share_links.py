@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import uuid_utils.compat as uuids
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from storage import audit, notices
 from storage.access import VISIT_PREFIX, Grant, Role, hash_secret, new_secret
@@ -163,7 +163,7 @@ async def join(db: Database, link: Opened, user_id: UUID, *, request_id: str | N
             if await _guest(conn, link, {"user": user_id, "hash": None, "expires": None}):
                 await _changed(conn, link.org_id, link.diagram_id, user_id)
                 await _opened(conn, link, user_id, request_id)
-    except IntegrityError:
+    except asyncpg.IntegrityConstraintViolationError:
         return False
     return True
 
@@ -184,12 +184,12 @@ async def visit(db: Database, link: Opened, *, request_id: str | None = None) ->
             )
             await _guest(conn, link, values)
             await _opened(conn, link, None, request_id)
-    except IntegrityError:
+    except asyncpg.IntegrityConstraintViolationError:
         return None
     return secret
 
 
-# IntegrityError, above: the link was deleted since it was found.
+# IntegrityConstraintViolationError, above: the link was deleted since it was found.
 async def _guest(conn: Connection, link: Opened, values: dict[str, Any]) -> bool:
     added = await conn.execute(
         text(

@@ -37,5 +37,5 @@ async def of(db: Database, user_id: UUID, org_id: UUID) -> Usage:
     """What this organization uses now."""
     async with db.transaction(user=user_id, org=org_id, read_only=True) as conn:
         plan = await entitlements.plan_of(conn, org_id)
-        row = (await conn.execute(_USED, {"org": org_id})).mappings().one()
+        row = (await conn.execute(_USED, {"org": org_id})).one()
     return Usage(plan, {key: int(value) for key, value in row.items()}, PLANS[plan])

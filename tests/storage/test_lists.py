@@ -1,6 +1,6 @@
 """A list of diagrams is cheap whatever they weigh: it never reads a text."""
 
-from sqlalchemy import event
+import asyncpg.connection
 
 from collab.workshop import Process, Workshop
 from storage import diagrams
@@ -19,10 +19,11 @@ async def test_a_list_of_diagrams_never_touches_xml(db: Database) -> None:
         process.end()
     said: list[str] = []
 
-    def hear(_conn: object, _cursor: object, statement: str, *_more: object) -> None:
-        said.append(statement)
+    def hear(query: asyncpg.connection.LoggedQuery) -> None:
+        said.append(query.query)
 
-    event.listen(db._engine.sync_engine, "before_cursor_execute", hear)
+    async with db.transaction() as conn:
+        conn._driver.add_query_logger(hear)  # the next transaction has the same connection
     listed = await diagrams.page(db, user_id=owner.user_id, org_id=owner.org_id, wanted=Wanted(), after=None, limit=50)
     assert {one.id for one in listed} == made
     assert said

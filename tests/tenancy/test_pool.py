@@ -13,10 +13,8 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from storage.database import SESSION, Database, driver_url
+from storage.database import Database
 from storage.tables import TABLES, Kind
 from storage.updates import Append, UpdateLog
 from tests.conftest import ROOT, Urls
@@ -59,11 +57,8 @@ class Torn:
 @pytest.fixture
 async def one(urls: Urls) -> AsyncIterator[Database]:
     """A database behind a single connection."""
-    engine = create_async_engine(
-        driver_url(urls.app), pool_size=1, max_overflow=0, pool_timeout=10, connect_args={"server_settings": SESSION}
-    )
-    yield Database(engine)
-    await engine.dispose()
+    async with Database.open(urls.app, size=1) as database:
+        yield database
 
 
 @pytest.fixture
@@ -134,7 +129,7 @@ async def test_a_handler_that_fails(one: Database, owner: Owner) -> None:
 )
 async def test_a_statement_that_fails(one: Database, owner: Owner, statement: str) -> None:
     for _ in range(2):
-        with suppress(DBAPIError, asyncpg.PostgresError, OSError):
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             async with one.transaction(user=owner.user_id, org=owner.org_id) as conn:
                 await conn.execute(text(statement.rstrip("; ")))
                 await conn.execute(text("SELECT pg_sleep(5)"))
