@@ -127,6 +127,7 @@ async def _serve(settings: Settings, urls: Urls) -> int:
     from storage.embedded import keep_up  # noqa: PLC0415
 
     telemetry.configure(settings)
+    telemetry.configure_traces(settings, "colane")
     state = Health()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -418,6 +419,7 @@ async def _work(settings: Settings, url: str) -> None:
     from storage.updates import UpdateLog  # noqa: PLC0415
 
     telemetry.configure(settings)
+    telemetry.configure_traces(settings, "colane-worker")
     telemetry.serve_metrics(settings)
     running = asyncio.current_task()
     assert running is not None

@@ -1,13 +1,15 @@
 """The front door: what every HTTP response has, whoever made it.
 
 X-Request-Id (taken or made) on the response and on every log line of the request, security headers, HEAD without a body,
-one access line, the request metrics, and problem+json for what nobody expected. Pure ASGI, outermost of all.
+one access line, the span, the request metrics, and problem+json for what nobody expected. Pure ASGI, outermost of all.
 """
 
 import time
 from collections.abc import Callable
 
 import structlog
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,10 +18,12 @@ from api.dispatch import TEMPLATE
 from api.problems import Problem, respond
 from api.resources import Health
 from api.translate import problem_for
+from collab import traces
 from collab.request_id import HEADER, request_id
 from storage.settings import Settings
 
 log = structlog.get_logger(__name__)
+_tracer = trace.get_tracer("colane.http")
 
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 _HSTS = "max-age=31536000; includeSubDomains"
@@ -46,9 +50,21 @@ class FrontDoor:
             await self.app(scope, receive, send)
             return
         scope = _behind_proxy(scope, self.proxies)
-        scope["request_id"] = name = request_id(Headers(scope=scope).get(HEADER))
+        headers = Headers(scope=scope)
+        scope["request_id"] = name = request_id(headers.get(HEADER))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=name)
+        with _tracer.start_as_current_span(
+            "request",
+            context=traces.carried(headers.get(traces.HEADER)),
+            kind=SpanKind.SERVER,
+            attributes={"request_id": name},
+        ) as span:
+            structlog.contextvars.bind_contextvars(**traces.named(span))
+            await self._answer(scope, receive, send, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
+        name = scope["request_id"]
         started = self.clock()
         status = 0
 
@@ -72,7 +88,7 @@ class FrontDoor:
                 raise  # the answer had begun: only closing the connection tells the truth
             await respond(problem, name)(scope, receive, answer)
         finally:
-            self._record(scope, status, self.clock() - started)
+            self._record(scope, status, self.clock() - started, span)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.health.draining and scope["path"].startswith("/api/"):
@@ -82,9 +98,15 @@ class FrontDoor:
             return
         await self.app(scope, receive, send)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, span: Span) -> None:
         # The path may hold a secret (sign-in links), the query a ticket: only the route's template is written down.
         template = str(scope.get(TEMPLATE, "other"))
+        if span.is_recording():
+            span.update_name(f"{scope['method']} {template}")
+            span.set_attribute("http.route", template)
+            span.set_attribute("http.response.status_code", status)
+            if status >= 500:
+                span.set_status(StatusCode.ERROR)
         telemetry.REQUESTS.labels(scope["method"] if template != "other" else "any", template, str(status)).observe(
             seconds
         )

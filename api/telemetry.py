@@ -1,4 +1,4 @@
-"""Logs, metrics and error reports of the process: JSON lines, Prometheus series, Sentry for the unexpected.
+"""Logs, metrics, traces and error reports of the process: JSON lines, Prometheus, OpenTelemetry, Sentry for the unexpected.
 
 `configure` is called once by the composition root. Logs go to stderr; every line carries what is bound to the request
 or socket session (request_id, org, hashed user, diagram). What is logged with a traceback is what nobody expected: it is
@@ -69,6 +69,7 @@ _SECRET: Final = re.compile(
     r"|(?P<url>\w://[^\s\"'/@:]*:)[^\s\"'/@]+@"
     r"|[\w.+-]+@[\w-]+\.[\w.-]+"
 )
+EXPORT_S: Final = 3.0  # for one batch of spans; the process ends without waiting for a collector that does not answer
 LONGEST: Final = 500  # characters of one value
 
 
@@ -147,6 +148,24 @@ def configure(settings: Settings, *, stream: TextIO | None = None, transport: Tr
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     configure_reports(settings, transport=transport)
+
+
+def configure_traces(settings: Settings, service: str) -> None:
+    """Spans go to the collector of OTEL_EXPORTER_OTLP_ENDPOINT, where set, by OTLP over HTTP.
+
+    OpenTelemetry's other settings it reads by itself. What waits is bounded; when that is full, spans are lost.
+    """
+    if not settings.otlp_endpoint:
+        return
+    from opentelemetry import trace  # noqa: PLC0415 -- a tenth of a second that few need
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=EXPORT_S)))
+    trace.set_tracer_provider(provider)
 
 
 def configure_reports(settings: Settings, *, transport: Transport | None = None) -> None:

@@ -13,9 +13,10 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from opentelemetry import propagate, trace
+from opentelemetry import trace
+from opentelemetry.context import Context
 
-from collab import metrics
+from collab import metrics, traces
 from storage import outbox
 from storage.database import Connection, Database
 from storage.notices import Notices
@@ -79,10 +80,9 @@ class Delivery:
         structlog.contextvars.bind_contextvars(
             request_id=event.request_id, org=str(event.org_id), aggregate=str(event.aggregate_id)
         )
-        carrier = {"traceparent": event.traceparent} if event.traceparent else {}
         with _tracer.start_as_current_span(
             f"{event.name} handle",
-            context=propagate.extract(carrier),
+            context=traces.carried(event.traceparent) or Context(),
             kind=trace.SpanKind.CONSUMER,
             attributes={
                 "event.id": str(event.id),
@@ -90,7 +90,7 @@ class Delivery:
                 "request_id": event.request_id or "",
             },
         ) as span:
-            structlog.contextvars.bind_contextvars(trace_id=trace.format_trace_id(span.get_span_context().trace_id))
+            structlog.contextvars.bind_contextvars(**traces.named(span))
             try:
                 if event.attempts > ATTEMPTS:
                     raise WorkerEndedError

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     worker_url: str | None = None
     owner_url: str | None = None
     redis_url: str | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    otlp_endpoint: str | None = Field(
+        default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp_endpoint")
+    )
     sentry_dsn: str | None = Field(default=None, validation_alias=AliasChoices("SENTRY_DSN", "sentry_dsn"))
     pg_bin: Path | None = None
 
