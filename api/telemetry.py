@@ -63,9 +63,12 @@ def serve_metrics(settings: Settings) -> None:
         structlog.get_logger().error("the worker's metrics have no port", error=str(error))
 
 
-# Access tokens and tickets, bearer and cookie values, passwords in addresses of databases, sign-in links, e-mail addresses.
+# Access tokens, tickets and visits, bearer and cookie values, one-time and share links, what a provider sends along, what is
+# called a password or a secret, passwords in addresses of databases, e-mail addresses. A route's template stays readable.
 _SECRET: Final = re.compile(
-    r"(?P<known>cl[tk]_|colane_session=|[Bb]earer\s+|[?&](?:ticket|token)=|/signin/)[^\s\"'&;,)\\]+"
+    r"(?P<known>cl[tkv]_|colane_\w+=|[Bb]earer\s+|[?&](?:\w*token|\w*secret|ticket|password|code|state|nonce)="
+    r"|\b(?:\w*password|\w*secret)[\"']?\s*[:=]\s*[\"']?"
+    r"|/(?:signin|share|share-links|invitation|invitations|reset|reset-links)/(?!\{))[^\s\"'&;,)\\]+"
     r"|(?P<url>\w://[^\s\"'/@:]*:)[^\s\"'/@]+@"
     r"|[\w.+-]+@[\w-]+\.[\w.-]+"
 )

@@ -17,7 +17,7 @@ from storage.audit.chain import BEGINNING, Break, Check, Head, sealed_part
 from storage.audit.keys import Keys
 from storage.database import Connection
 
-PAGE: Final = 500  # lines read at a time
+PAGE: Final = 100  # lines read at a time: more would hold everybody else up for tens of milliseconds
 BEFORE_ALL: Final = -(1 << 62)  # a forged line may stand below the first
 
 _HEAD = text("SELECT seq, hash FROM colane.audit_heads WHERE org_id = :org")

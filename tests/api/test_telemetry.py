@@ -188,6 +188,12 @@ def test_no_secret_and_no_address_is_ever_logged(server: Served, ann: Client) ->
         ("postgresql://colane_app:hunter2@db.internal/colane", "postgresql://colane_app:***db.internal/colane"),
         ("Key (email)=(ann.b+c@example.org) exists", "Key (email)=(***) exists"),
         ("/signin/abcdef", "/signin/***"),
+        ("/share/abc-DEF_1 and /api/v1/reset-links/abc", "/share/*** and /api/v1/reset-links/***"),
+        ("/api/v1/share-links/{link_secret}/open", "/api/v1/share-links/{link_secret}/open"),
+        ("clv_abc", "clv_***"),
+        ("colane_oidc=abc; x=1", "colane_oidc=***; x=1"),
+        ("GET /callback?code=abc&state=def&x=1", "GET /callback?code=***&state=***&x=1"),
+        ("client_secret=abc, 'password': 'abc'", "client_secret=***, 'password': '***'"),
         ("3 x 4 @ 5, a/b:c", "3 x 4 @ 5, a/b:c"),
     ],
 )
