@@ -173,6 +173,7 @@ async def open_link(call: Call, body: Opening) -> Answer:
         raise Problem("unauthenticated", "This link is for people who are signed in.")
     if who is not None and who.scope < Scope.WRITE:
         raise Problem("forbidden", "This access token is not good for that; it needs the scope write.")
+    call.about = f"share_link:{link.id}"
     if link.password_hash is not None:
         await call.limits.take_account("share link", str(link.id))
         if not await passwords.matches(link.password_hash, body.password or ""):

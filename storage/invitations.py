@@ -11,7 +11,7 @@ from uuid import UUID
 import uuid_utils.compat as uuids
 from sqlalchemy import text
 
-from storage import audit, notices
+from storage import audit, notices, outbox
 from storage.access import Role, hash_secret, new_secret
 from storage.database import Connection, Database, speak_for
 from storage.people import AlreadyExistsError, Organization, find_user, insert_user
@@ -183,6 +183,14 @@ async def _join(conn: Connection, found: Found, user_id: UUID, request_id: str |
     if added.rowcount != 1:
         raise AlreadyExistsError
     await notices.notify(conn, {"event": "access", "org": str(found.org_id), "user": str(user_id)})
+    await outbox.add(
+        conn,
+        org_id=found.org_id,
+        aggregate=found.org_id,
+        event="membership.create",
+        payload={"resource": f"user:{user_id}", "value": found.role.label},
+        request_id=request_id,
+    )
     await _account(conn, user_id, found.org_id, "invitation.accept", found.id, found.role, request_id)
     return Organization(found.org_id, found.org_name, found.role)
 

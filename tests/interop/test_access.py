@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from collab.wire import messages
 from tests.interop.clients import NodeClient, eventually
-from tests.interop.raw import Talk, give, guest, hocuspocus, yws
+from tests.interop.raw import Guest, Talk, give, guest, hocuspocus, yws
 from tests.interop.test_one_room import DIAGRAM
 from tests.serving import Served, served
 
@@ -193,6 +193,54 @@ def test_R10_a_read_token_opens_a_document_to_read_it(server: Served) -> None:
         assert works(talk, "a")
         assert talk.sign_in(token).rest == b"\x02\x08readonly", "a lesser credential in place of the first"
         assert talk.code == 4403
+
+
+def member(server: Served, role: str) -> tuple[Guest, str]:
+    """Somebody of the owner's organization, and the path that says so."""
+    someone = guest(server)
+    with server.http() as owner:
+        org = owner.get("/orgs").json()["items"][0]["id"]
+        owner.post(f"/orgs/{org}/members", json={"email": someone.email, "role": role}).raise_for_status()
+    return someone, f"/orgs/{org}/members/{someone.id}"
+
+
+def test_R10_a_lower_role_in_the_organization_and_none_at_all_reach_open_documents(server: Served) -> None:
+    diagram, private = server.create(DIAGRAM), server.create(DIAGRAM)
+    someone, path = member(server, "admin")
+    with server.http() as owner:
+        with (
+            yws(server, diagram, someone.token) as old,
+            hocuspocus(server, diagram, ticket(server, diagram, Cookie=someone.cookie)) as new,
+            yws(server, private, someone.token) as hidden,
+        ):
+            assert works(old, "a")
+            assert works(new, "b")
+            owner.patch(f"/diagrams/{private}", json={"visibility": "private"}).raise_for_status()
+            assert hidden.code == 4403
+            assert works(old, "c")
+            owner.patch(path, json={"role": "commenter"}).raise_for_status()
+            assert (old.code, new.code) == (4403, 4403)
+        with yws(server, diagram, someone.token) as reader:
+            owner.delete(path).raise_for_status()
+            assert reader.code == 4403
+    with pytest.raises(InvalidStatus) as raised, yws(server, diagram, someone.token):
+        pass
+    assert raised.value.response.status_code == 404
+
+
+def test_R10_a_link_to_a_new_password_ends_what_the_old_one_opened(server: Served) -> None:
+    diagram = server.create(DIAGRAM)
+    someone, path = member(server, "editor")
+    headers = {"Cookie": someone.cookie, "Origin": server.url}
+    with (
+        connect(f"{server.ws}/{diagram}", additional_headers=headers) as one,
+        hocuspocus(server, diagram, ticket(server, diagram, Cookie=someone.cookie)) as by_ticket,
+        server.http() as owner,
+    ):
+        by_cookie = Talk(one).join()
+        assert works(by_ticket, "a")
+        owner.post(f"{path}/reset-link").raise_for_status()
+        assert (by_cookie.code, by_ticket.code) == (4401, 4401)
 
 
 def shared(server: Served, diagram: str, **wanted: Any) -> tuple[str, str]:
