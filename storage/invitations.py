@@ -124,7 +124,7 @@ async def revoke(
 
 
 async def find(db: Database, secret: str) -> Found | None:
-    """The open invitation with this secret."""
+    """The open invitation with this secret, as long as whoever made it might still do so."""
     async with db.transaction() as conn:
         found = (
             await conn.execute(
@@ -137,13 +137,15 @@ async def find(db: Database, secret: str) -> Found | None:
         row = (
             await conn.execute(
                 text(
-                    "SELECT i.email, i.role, i.expires_at, o.name FROM colane.invitations i"
-                    " JOIN colane.organizations o ON o.org_id = i.org_id WHERE i.org_id = :org AND i.id = :id"
+                    "SELECT i.email, i.role, i.expires_at, o.name, m.role AS maker FROM colane.invitations i"
+                    " JOIN colane.organizations o ON o.org_id = i.org_id"
+                    " JOIN colane.memberships m ON m.org_id = i.org_id AND m.user_id = i.created_by"
+                    " WHERE i.org_id = :org AND i.id = :id"
                 ),
                 {"org": found.org_id, "id": found.invitation_id},
             )
         ).one_or_none()
-    if row is None:
+    if row is None or Role.of(row.maker) < max(Role.ADMIN, Role.of(row.role)):
         return None
     return Found(found.org_id, row.name, found.invitation_id, row.email, Role.of(row.role), row.expires_at)
 

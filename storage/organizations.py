@@ -119,7 +119,8 @@ async def remove(db: Database, user_id: UUID, org_id: UUID, member: UUID, *, req
     values = {"org": org_id, "user": member}
     async with db.transaction(user=user_id, org=org_id) as conn:
         await _keep_an_owner(conn, org_id, member, None)
-        await conn.execute(text("DELETE FROM colane.diagram_members WHERE org_id = :org AND user_id = :user"), values)
+        for table in ("diagram_members", "link_guests"):
+            await conn.execute(text(f"DELETE FROM colane.{table} WHERE org_id = :org AND user_id = :user"), values)
         await conn.execute(text("DELETE FROM colane.memberships WHERE org_id = :org AND user_id = :user"), values)
         await _changed(conn, org_id, member)
         await _account(conn, user_id, org_id, "membership.delete", f"user:{member}", "", request_id)

@@ -104,6 +104,21 @@ def test_nobody_invites_above_themselves(ann: Client, bob: Client) -> None:
     assert code(bob.http.post(path, json={"email": "y@example.org", "role": "boss"})) == (400, "invalid_request")
 
 
+def test_an_invitation_is_void_when_its_maker_may_not_invite_any_more(
+    ann: Client, bob: Client, mallory: Client
+) -> None:
+    """Else an admin would leave a door open for themselves before they are sent away."""
+    joined(ann, bob, "admin")
+    made = bob.http.post(f"/orgs/{ann.org_id}/invitations", json={"email": mallory.email, "role": "admin"}).json()
+    secret = made["url"].rpartition("/")[2]
+    assert mallory.http.get(f"/invitations/{secret}").status_code == 200
+    member = f"/orgs/{ann.org_id}/members/{bob.user_id}"
+    ann.http.patch(member, json={"role": "editor"}).raise_for_status()
+    assert code(mallory.http.post(f"/invitations/{secret}/accept")) == (404, "not_found")
+    ann.http.delete(member).raise_for_status()
+    assert code(mallory.http.get(f"/invitations/{secret}")) == (404, "not_found")
+
+
 def reset(owner: Client, user_id: str) -> httpx.Response:
     return owner.http.post(f"/orgs/{owner.org_id}/members/{user_id}/reset-link")
 
