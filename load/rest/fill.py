@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from collab.bpmn import diagram
+from collab.bpmn import diagram, texts
 from load.chart import SMALL, chart
 
 SAMPLES: Final = Path(__file__).resolve().parents[2] / "collab" / "samples"
@@ -52,11 +52,21 @@ async def fill(url: str, filled: Filled) -> None:
 
 
 async def _templates(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
-    texts = [*(path.read_bytes() for path in sorted(SAMPLES.glob("*.bpmn"))), chart(12), chart(SMALL)]
+    files = [*(path.read_bytes() for path in sorted(SAMPLES.glob("*.bpmn"))), chart(12), chart(SMALL)]
     await conn.execute(
         "CREATE TEMP TABLE templates (n bigint, xml bytea, state bytea, sha256 bytea, elements int, thumbnail text)"
     )
-    for number, xml in enumerate(texts):
+    await conn.execute(
+        "CREATE TEMP TABLE texts"
+        " (n bigint, key text, field text, element_id text, element_type text, body text, words tsvector)"
+    )
+    for number, xml in enumerate(files):
+        for one in texts.entries(xml):
+            key = f"{one.field}:{one.element_id}"
+            await conn.execute(
+                "INSERT INTO texts VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                number, key, one.field, one.element_id, one.element_type, one.body, one.words,
+            )  # fmt: skip
         made = diagram.from_xml(xml, None, CLIENT)
         row: tuple[Any, ...] = (
             number, made.verbatim, made.update, made.rendered.sha256, made.rendered.summary["elements"],
