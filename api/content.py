@@ -18,6 +18,7 @@ from api.problems import Problem, invalid
 from api.shapes import Person, Repair, Text
 from api.telemetry import SAVES
 from collab import save
+from collab.bpmn import validate
 from storage import history
 from storage.access import Role
 from storage.database import Connection
@@ -134,22 +135,18 @@ class Base(Model):
     by_tag: bool = False
 
 
-def base_of(if_match: str | None, named: int | str | None) -> Base:
-    """The base from If-Match and base_version; both may be given when they agree."""
+def base_of(if_match: str | None, named: int | str | None) -> Base | None:
+    """The base from If-Match and base_version; both may be given when they agree. `*` says nothing, whatever else does."""
+    if if_match is not None and if_match.strip() == "*":
+        return None
     tag = _from_tag(if_match) if if_match is not None else None
     given = _from_name(named) if named is not None else None
-    if tag is None and given is None:
-        raise Problem("precondition_required")
     if tag is not None and given is not None and (tag.version, tag.opaque) != (given.version, given.opaque):
         raise invalid("header.If-Match", "If-Match and base_version name different versions.")
-    base = tag or given
-    assert base is not None
-    return base
+    return tag or given
 
 
 def _from_tag(header: str) -> Base:
-    if header.strip() == "*":
-        raise Problem("precondition_required", "If-Match: * does not say which version you changed.")
     found = _TAG.fullmatch(header.strip())
     if found is None:
         # An ETag that is none of ours matches nothing: the save is stale, whatever the head is.
@@ -202,6 +199,10 @@ async def _save(call: Call, query: SaveQuery, body: Save | Xml) -> Answer:
             raise invalid("query.base_version", "Body and query name different versions.")
         message = body.message if body.message is not None else query.message
     base = base_of(call.header("if-match"), named)
+    if base is None:
+        # What is no diagram is told first: with a base it would be refused all the same.
+        await call.resources.workshop.do(validate.read, xml, charset)
+        raise Problem("precondition_required")
     asked = body.on_conflict if isinstance(body, Save) else None
     on_conflict = asked or query.on_conflict
 

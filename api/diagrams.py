@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from api.answers import JSON, Answer, Raw, dumps, weak_etag
 from api.call import Call, Xml
@@ -127,9 +128,9 @@ class CreateQuery(Model):
 
 
 class ChangedDiagram(Model):
-    title: Line | None = None
+    title: Line | SkipJsonSchema[None] = None
     project_id: Reference | None = None
-    visibility: Literal["org", "private"] | None = None
+    visibility: Literal["org", "private"] | SkipJsonSchema[None] = None
 
 
 def _shown(one: Summary, role: Role) -> OwnDiagram:

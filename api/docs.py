@@ -24,7 +24,7 @@ nav a:hover{background:var(--ground)}
 main{padding:2rem clamp(1rem,4vw,4rem) 6rem;max-width:68rem}
 h1{font-size:1.7rem;margin:0 0 .5rem}h2{font-size:1.25rem;margin:3rem 0 .3rem}h3{font-size:.95rem;margin:1.4rem 0 .4rem}
 p{margin:.4rem 0 .8rem;max-width:46rem}.soft{color:var(--soft)}a{color:var(--link)}
-code,pre{font:13px/1.5 ui-monospace,Consolas,monospace}
+code,pre{font:13px/1.5 ui-monospace,Consolas,monospace}code{overflow-wrap:anywhere}
 pre{background:var(--ground);padding:.8rem 1rem;border-radius:.4rem;overflow:auto;max-height:24rem;margin:.4rem 0}
 details{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0}
 details[open]>summary{border-bottom:1px solid var(--line)}
@@ -36,7 +36,8 @@ summary:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offs
 table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}th{font-weight:600}
 .must{color:#b3261e}.deep td:first-child{padding-left:1.4rem}
-@media(max-width:50rem){body{display:block}nav{position:static;height:auto;border:0}}
+@media(max-width:50rem){body{display:block}.inside{padding:.4rem .5rem 1rem;overflow-x:auto}
+nav{position:static;height:auto;border:0}}
 """
 POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}';"

@@ -133,7 +133,7 @@ def document(table: Sequence[Declared], version: str) -> dict[str, Any]:
         models += [(m, "validation") for m in (endpoint.body, endpoint.query) if m is not None]
         models += [(m, "serialization") for m in (endpoint.answers,) if m is not None]
     refs, definitions = models_json_schema(list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}")
-    schemas = dict(definitions.get("$defs", {}))
+    schemas = {name: _without_defaults(schema) for name, schema in definitions.get("$defs", {}).items()}
     schemas |= {_problem_name(code): _problem(code) for code in CODES}
     writer = _Writer(table, refs, schemas)
     paths: dict[str, dict[str, Any]] = {}
@@ -173,6 +173,16 @@ def document(table: Sequence[Declared], version: str) -> dict[str, Any]:
     }
     renamed: dict[str, Any] = _renamed(found, {name: _short(name) for name in schemas})
     return renamed
+
+
+def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """What may be left out but not be null has no default to show."""
+    fields = schema.get("properties", {})
+    for field in fields.values():
+        nullable = any(option.get("type") == "null" for option in field.get("anyOf", ()))
+        if field.get("default", "") is None and not nullable:
+            del field["default"]
+    return schema
 
 
 def _tags(table: Sequence[Declared]) -> list[dict[str, str]]:

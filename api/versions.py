@@ -4,6 +4,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
+from pydantic.json_schema import SkipJsonSchema
+
 from api.answers import Answer, dumps, weak_etag
 from api.call import Call
 from api.endpoint import Model, endpoint
@@ -54,7 +56,7 @@ class NewVersion(Model):
 
 class ChangedVersion(Model):
     name: Line | None = None
-    pinned: bool | None = None
+    pinned: bool | SkipJsonSchema[None] = None
 
 
 class Restored(Model):

@@ -85,6 +85,8 @@ async def delete(db: Database, user_id: UUID, org_id: UUID, project_id: UUID, *,
     """Delete a project; its diagrams stay, without one."""
     values = {"org": org_id, "id": project_id}
     async with db.transaction(user=user_id, org=org_id) as conn:
+        # From here on no diagram moves in: whoever is about to waits, and then hears that it is gone.
+        await conn.execute(text("SELECT FROM colane.projects WHERE org_id = :org AND id = :id FOR UPDATE"), values)
         moved = await conn.execute(
             text("UPDATE colane.diagrams SET project_id = NULL WHERE org_id = :org AND project_id = :id RETURNING id"),
             values,

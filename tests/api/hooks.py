@@ -1,0 +1,113 @@
+"""What schemathesis is told about Colane: things that exist, what a schema cannot say, and the check of ours.
+
+Loaded by the command that tests/api/test_schemathesis.py starts, in a process of its own; COLANE_KNOWN names a file with
+ids that exist. Where a part of a request is meant to be valid, most ids in it are taken from there, so that routes are
+reached and not only their 404; what is about to be deleted is made first.
+"""
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import httpx
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation import GenerationMode
+
+from tests.api.described import Described, Told
+
+KNOWN: dict[str, Any] = json.loads(Path(os.environ["COLANE_KNOWN"]).read_text())
+DESCRIBED = Described(httpx.get(f"{KNOWN['url']}/openapi.json").json())
+HTTP = httpx.Client(
+    base_url=f"{KNOWN['url']}/api/v1", headers={"Authorization": f"Bearer {KNOWN['token']}"}, timeout=30
+)
+RANDOM = random.Random(KNOWN["seed"])
+OFTEN = 0.8
+
+# Refusals of what fits the schema: (operation, errors[].path). Each is a rule that a schema has no words for.
+BEYOND_SCHEMA = {
+    ("content_save_content", "header.If-Match"),  # another version than base_version
+    ("content_save_content", "query.base_version"),  # another version than the body's
+    ("differences_difference", "query.from"),  # a version that is still to come
+    ("diagrams_create_diagram", "body.title"),  # needed where there is no XML
+    ("members_put_member", "body"),  # user_id or email, not both
+    ("replay_replay", "body.update"),  # base64, and a Yjs update in it
+    ("tokens_make_token", "body.expires_at"),  # in the future
+    ("validation_diagram", "query.version"),
+}
+
+XML_TYPES = ("application/xml", "text/xml", "application/bpmn+xml")
+
+
+@schemathesis.serializer(*XML_TYPES)
+def as_text(_context: Any, value: Any) -> bytes:
+    """XML is sent as the text it is, whatever it is."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
+def _is_valid(case: Any, location: ParameterLocation) -> bool:
+    """Is this part of the request meant to be valid?"""
+    component = case.meta.components.get(location) if case.meta else None
+    return component is None or component.mode == GenerationMode.POSITIVE
+
+
+def _sometimes(values: list[Any], otherwise: Any) -> Any:
+    return RANDOM.choice(values) if values and RANDOM.random() < OFTEN else otherwise
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, **_: Any) -> None:
+    """Names that exist, in a request that is about to be sent."""
+    name = case.operation.definition.raw["operationId"]
+    if _is_valid(case, ParameterLocation.PATH) and case.path_parameters:
+        _place(name, case.path_parameters)
+    if case.query and _is_valid(case, ParameterLocation.QUERY):
+        case.query.pop("cursor", None)  # a cursor is made by the server, for one list
+        for field in case.query.keys() & KNOWN["fields"].keys():
+            case.query[field] = _sometimes(KNOWN["fields"][field], case.query[field])
+    if case.media_type in XML_TYPES and _is_valid(case, ParameterLocation.BODY):
+        case.body = _sometimes(KNOWN["texts"], case.body)
+    elif isinstance(case.body, dict) and _is_valid(case, ParameterLocation.BODY):
+        for field in case.body.keys() & KNOWN["fields"].keys():
+            if case.body[field] is not None:
+                case.body[field] = _sometimes(KNOWN["fields"][field], case.body[field])
+
+
+def _place(name: str, path: dict[str, Any]) -> None:
+    diagram = RANDOM.choice(list(KNOWN["diagrams"])) if RANDOM.random() < OFTEN else None
+    if name == "diagrams_delete_diagram" and diagram is not None:
+        diagram = HTTP.post("/diagrams", json={"title": "to be deleted"}).json()["id"]
+    for field, value in list(path.items()):
+        if field == "diagram_id":
+            path[field] = diagram or value
+        elif field in ("version", "element_id", "comment_id") and diagram in KNOWN["diagrams"]:
+            path[field] = _sometimes(KNOWN["diagrams"][diagram][field], value)
+        elif field == "token_id" and (value == KNOWN["own_token"] or RANDOM.random() < OFTEN):
+            path[field] = HTTP.post("/tokens", json={"name": "to be revoked"}).json()["id"]
+        elif name == "projects_delete_project" and RANDOM.random() < OFTEN:
+            path[field] = HTTP.post("/projects", json={"name": "to be deleted"}).json()["id"]
+        else:
+            path[field] = _sometimes(KNOWN["path"].get(field, []), value)
+
+
+@schemathesis.check
+def as_described(_context: Any, response: Any, case: Any) -> None:
+    """Status, media type, body, headers and code are what the document says, and nothing else is there."""
+    headers = {key.lower(): value[0] for key, value in response.headers.items()}
+    DESCRIBED.check(
+        Told(case.method.upper(), httpx.URL(response.request.url).path, response.status_code, headers, response.content)
+    )
+
+
+@schemathesis.check
+def takes_what_it_describes(_context: Any, response: Any, case: Any) -> None:
+    """What fits the schemas is not refused as invalid, but for the rules that a schema cannot say."""
+    if response.status_code != 400 or case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
+        return
+    problem = response.json()
+    name = case.operation.definition.raw["operationId"]
+    paths = {error["path"] for error in problem.get("errors", [])}
+    known = problem["code"] == "cursor_mismatch" or any((name, path) in BEYOND_SCHEMA for path in paths)
+    assert known, f"{name} refused what fits its schemas: {problem['detail']} {sorted(paths)}"
