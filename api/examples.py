@@ -40,6 +40,7 @@ KNOWN: Final[Mapping[str, Any]] = {
     "email": "ann@example.org",
     "epoch": 1,
     "etag": '"v3"',
+    "expires_at": "2099-12-31T00:00:00Z",
     "from": "2",
     "from_version": "2",
     "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -124,5 +125,5 @@ def _text(schema: Mapping[str, Any], name: str) -> str:
     if schema.get("format") == "uuid":
         return ID
     if schema.get("format") == "date-time":
-        return MOMENT
+        return str(known or MOMENT)
     return str(known) if known is not None else f"{name or 'text'}".replace("_", " ")

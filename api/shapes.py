@@ -55,7 +55,7 @@ def _moment(value: Any) -> Any:
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T08:30:00Z"]}),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 # An id in a query or body, resolved by the route.
 Reference = Annotated[str, StringConstraints(max_length=200), Field(examples=["0198c0de-0000-7000-8000-000000000001"])]

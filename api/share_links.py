@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 
 from api import passwords
 from api.answers import Answer
@@ -18,7 +18,7 @@ from api.call import Call
 from api.endpoint import Model, Need, endpoint
 from api.members import may_share
 from api.problems import Problem, invalid
-from api.shapes import Person, role
+from api.shapes import Moment, Person, role
 from storage import people, share_links
 from storage.access import SESSION_COOKIE, Role, Scope
 
@@ -27,7 +27,7 @@ LinkRole = Literal["viewer", "commenter", "editor"]
 
 class NewShareLink(Model):
     role: LinkRole
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     password: Annotated[str, StringConstraints(min_length=6, max_length=200)] | None = None
 
 

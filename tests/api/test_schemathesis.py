@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from collab.bpmn import diagram
@@ -65,6 +66,17 @@ def known(server: Served, ann: Client, bob: Client, seed: int) -> dict[str, Any]
         comment = made(f"/diagrams/{one}/comments", {"text": "Why?", "element_id": "Task_1"})["id"]
         http.put(f"/diagrams/{one}/members", json={"email": bob.email, "role": "viewer"})
         diagrams[one] = {"version": [1, 2, 3], "element_id": ["Task_1", "Lane_1"], "comment_id": [comment]}
+    link = made(f"/diagrams/{one}/share-links", {"role": "viewer"})["url"].rpartition("/")[2]
+    secrets = [
+        made(
+            f"/orgs/{ann.org_id}/invitations", {"email": f"{name}-{os.urandom(4).hex()}@example.org", "role": "viewer"}
+        )["url"].rpartition("/")[2]
+        for name in ("emil", "dora")
+    ]
+    # Somebody who is nowhere else, so that her password may be reset here.
+    dora = httpx.post(
+        f"{http.base_url}invitations/{secrets.pop()}/accept", json={"name": "Dora", "password": PASSWORD}
+    ).json()["user_id"]
     gone = ann.diagram(TEXT, "Deleted")
     http.delete(f"/diagrams/{gone}")
     diagrams[gone] = {"version": [1], "element_id": [], "comment_id": []}
@@ -80,7 +92,15 @@ def known(server: Served, ann: Client, bob: Client, seed: int) -> dict[str, Any]
         "own_token": http.get("/tokens").json()["items"][0]["id"],
         "texts": texts,
         "diagrams": diagrams,
-        "path": {"org_id": [ann.org_id, other], "user_id": [ann.user_id, bob.user_id], "project_id": [project]},
+        "dora": dora,
+        "bob": {"id": bob.user_id, "email": bob.email},
+        "path": {
+            "org_id": [ann.org_id, other],
+            "user_id": [ann.user_id, bob.user_id, dora],
+            "project_id": [project],
+            "link_secret": [link],
+            "secret": secrets,
+        },
         "fields": {
             "org": [ann.org_id, other],
             "project": [project],
