@@ -125,5 +125,5 @@ def _text(schema: Mapping[str, Any], name: str) -> str:
     if schema.get("format") == "uuid":
         return ID
     if schema.get("format") == "date-time":
-        return str(known or MOMENT)
+        return str(known) if name in ("expires_at", "purge_at") and known else MOMENT
     return str(known) if known is not None else f"{name or 'text'}".replace("_", " ")
