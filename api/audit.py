@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import Field
 
 from api.answers import NDJSON, Answer, Stream
 from api.authorize import parse_id
@@ -14,7 +14,7 @@ from api.endpoint import Model, endpoint
 from api.paging import PageQuery, next_link, place, seal_cursor
 from api.problems import Problem, unknown_reference
 from api.scope import organization
-from api.shapes import Line, Person, Reference
+from api.shapes import Line, Moment, Person, Reference
 from storage import trail
 from storage.access import Role
 from storage.audit import export as exports
@@ -51,15 +51,6 @@ class Entry(Model):
 class Entries(Model):
     items: list[Entry]
     next_cursor: str | None
-
-
-def _within_reason(at: datetime) -> datetime:
-    if not 1 < at.year < 9999:
-        raise ValueError("a year between 2 and 9998")
-    return at
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_within_reason)]
 
 
 class OrgQuery(Model):

@@ -7,12 +7,9 @@ import asyncpg
 _CLASSES = ("08", "53", "57P", "25P03", "40", "55P03")
 
 
-_FOREIGN_KEY = "23503"
-
-
 def is_dangling(error: BaseException) -> bool:
     """True when what a row was to point to went away between looking at it and writing."""
-    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")) == _FOREIGN_KEY
+    return isinstance(error, asyncpg.ForeignKeyViolationError)
 
 
 def is_unavailable(error: BaseException) -> bool:
