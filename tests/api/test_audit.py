@@ -461,8 +461,6 @@ def test_the_log_is_filtered_and_paged(reader: Client) -> None:
         ({"actor": "nobody"}, 422),
         ({"from": "yesterday"}, 400),
         ({"from": "2030-01-01T00:00:00"}, 400),
-        ({"to": "0001-01-01T00:00:00+14:00"}, 400),
-        ({"from": "9999-12-31T23:59:59-14:00"}, 400),
         ({"action": "a\0b"}, 400),
         ({"resource": "x" * 201}, 400),
         ({"cursor": "nonsense"}, 400),
@@ -470,6 +468,12 @@ def test_the_log_is_filtered_and_paged(reader: Client) -> None:
 )
 def test_filters_that_are_none_are_refused(reader: Client, query: dict[str, str], status: int) -> None:
     assert reader.http.get("/audit", params=query).status_code == status
+
+
+def test_the_ends_of_time_are_moments_like_others(reader: Client) -> None:
+    for query in ({"to": "0001-01-01T00:00:00+14:00"}, {"from": "9999-12-31T23:59:59-14:00"}):
+        answer = reader.http.get("/audit", params=query)
+        assert (answer.status_code, answer.json()["items"]) == (200, [])
 
 
 def test_a_cursor_belongs_to_its_filters(reader: Client) -> None:
