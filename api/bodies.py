@@ -3,6 +3,7 @@
 A body over its limit is read to the end (within reason) and thrown away, so that the client gets to hear the answer.
 """
 
+import asyncio
 import hashlib
 import json
 import re
@@ -22,6 +23,7 @@ from api.problems import Fault, Problem
 XML_TYPES = ("application/xml", "text/xml", "application/bpmn+xml")
 XML_LIMIT = 5 << 20
 DISCARD_LIMIT = 64 << 20
+BODY_S = 120.0  # a body that takes longer to arrive is not waited for
 _WHOLE = re.compile("-?(0|[1-9][0-9]{0,40})")
 
 
@@ -90,15 +92,20 @@ async def read(endpoint: Endpoint, request: Request) -> Sent:
     parts: list[bytes] = []
     size = 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            seen.update(part)
-            if size <= limit:
-                parts.append(part)
-            else:
-                parts.clear()
-            if size > DISCARD_LIMIT:
-                break
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                size += len(part)
+                seen.update(part)
+                if size <= limit:
+                    parts.append(part)
+                else:
+                    parts.clear()
+                if size > DISCARD_LIMIT:
+                    break
+    except TimeoutError:
+        raise Problem(
+            "invalid_request", "The request took too long to arrive.", headers={"Connection": "close"}
+        ) from None
     except ClientDisconnect:
         raise Problem("invalid_request", "The connection ended before the request did.") from None
     return Sent(b"".join(parts) if size <= limit else None, seen.digest())

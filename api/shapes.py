@@ -19,7 +19,11 @@ from storage.people import Person as StoredPerson
 _BLANK = r"\s\x00-\x20\x7f\u200b\ufeff"
 _LINE = rf"^[^\x00-\x08\x0a-\x1f\x7f]*[^{_BLANK}][^\x00-\x08\x0a-\x1f\x7f]*$"
 _PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-_ADDRESS = rf"^ *[^{_BLANK}@]+@(localhost|([^{_BLANK}@.]+\.)+[^{_BLANK}@.]+) *$"
+# What is not seen, turns the writing round, or is another way to write an ordinary letter: it makes addresses look alike.
+_MASKS = (
+    r"\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2100-\u214f\ufb00-\ufb06\ufe00-\ufe0f\uff00-\uffff"
+)
+_ADDRESS = rf"^ *[^{_BLANK}{_MASKS}@]+@(localhost|([^{_BLANK}{_MASKS}@.]+\.)+[^{_BLANK}{_MASKS}@.]+) *$"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 Text = Annotated[str, StringConstraints(max_length=2000, pattern=_PROSE), Field(examples=["Approval added"])]
