@@ -11,7 +11,7 @@ from pydantic import StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from api.answers import JSON, Answer, Raw, dumps, weak_etag
-from api.call import Call, Xml
+from api.call import Call, Membership, Xml
 from api.endpoint import Model, endpoint
 from api.paging import PageQuery, next_link, open_cursor, seal_cursor
 from api.problems import Problem, invalid
@@ -181,6 +181,14 @@ def _position(cursor: str | None, filters: list[Any]) -> tuple[datetime, UUID] |
         raise Problem("cursor_mismatch") from None
 
 
+async def _where(call: Call) -> Membership:
+    """The organization, before a key is looked up: whoever has left it is not told again what they made there."""
+    org = await organization(call, call.request.query_params.get("org"))
+    if org.role < Role.EDITOR:
+        raise Problem("forbidden", "Diagrams are made by editors.")
+    return org
+
+
 @endpoint(
     "Make a diagram: from BPMN XML, or empty",
     limit="create",
@@ -190,11 +198,10 @@ def _position(cursor: str | None, filters: list[Any]) -> tuple[datetime, UUID] |
     body_limit=12 << 20,
     idempotent=True,
     headers={"Location": "where the diagram is", "ETag": "of its content"},
+    resolve=_where,
 )
 async def create_diagram(call: Call, query: CreateQuery, body: NewDiagram | Xml) -> Answer:
-    org = await organization(call, query.org)
-    if org.role < Role.EDITOR:
-        raise Problem("forbidden", "Diagrams are made by editors.")
+    org: Membership = call.found
     if isinstance(body, Xml):
         xml: bytes | None = body.content
         charset, title, visibility = body.charset, query.title, "org"

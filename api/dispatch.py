@@ -124,6 +124,8 @@ async def _answer(
         arguments = _arguments(endpoint, call.request, content)
         result = await endpoint.run(call, **arguments)
     except Replay as replay:
+        if isinstance(content, Problem) and replay.stored.status != content.status:
+            raise content from None  # nobody has looked whether this is still theirs to see
         return replayed(replay)
     except Exception as error:
         if key is not None:

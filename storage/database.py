@@ -5,11 +5,10 @@ row-level security does the rest. There is no other way to run a statement, so t
 written with names (`:org`) and run by asyncpg itself: the layers between cost three times what it does.
 """
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
@@ -164,13 +163,22 @@ class Database:
     ) -> AsyncIterator[Connection]:
         """One transaction as this user in this organization; rolled back when the block raises."""
         async with self._pool.acquire(timeout=POOL_WAIT_S) as driver:
+            ended = False
             try:
                 await driver.execute(_beginning(user, org, read_only=read_only))
-                yield Connection(driver)
-            except BaseException:
-                await asyncio.shield(_roll_back(driver))
-                raise
-            await driver.execute("COMMIT")
+                try:
+                    yield Connection(driver)
+                except Exception:
+                    with suppress(Exception):  # the first error is the one that counts
+                        await driver.execute("ROLLBACK")
+                        ended = True
+                    raise
+                await driver.execute("COMMIT")
+                ended = True
+            finally:
+                # Whoever is torn away does not know how far it came, and nobody else gets a connection that speaks for them.
+                if not ended:
+                    driver.terminate()
 
     async def ask(self, statement: TextClause, values: Mapping[str, Any]) -> list[Row]:
         """The rows of one statement, which is its own transaction, as nobody: for look-ups, and what speaks for itself."""
@@ -193,14 +201,6 @@ def _beginning(user: UUID | None, org: UUID | None, *, read_only: bool) -> str:
     if user is None and org is None:
         return begin
     return f"{begin}; SELECT set_config('app.user', '{user or ''}', true), set_config('app.org', '{org or ''}', true)"
-
-
-async def _roll_back(driver: "_Driver") -> None:
-    try:
-        if driver.is_in_transaction():
-            await driver.execute("ROLLBACK")
-    except Exception:  # noqa: BLE001 -- whatever it is: a connection in an unknown state serves nobody else
-        driver.terminate()
 
 
 async def speak_for(

@@ -6,14 +6,16 @@ it. And no statement says who is asking but for the length of its own transactio
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import text
 
+from storage import database, updates
 from storage.database import Database
 from storage.tables import TABLES, Kind
 from storage.updates import Append, UpdateLog
@@ -23,10 +25,10 @@ from tests.storage.test_updates import empty_diagram
 
 
 class Torn:
-    """Awaits something, and is cancelled where it waits for the nth time."""
+    """Awaits something, and is cancelled where it waits for the nth time; and, if that is said, once more right after."""
 
-    def __init__(self, work: Awaitable[object], at: int) -> None:
-        self.work, self.at = work, at
+    def __init__(self, work: Awaitable[object], at: int, *, twice: bool = False) -> None:
+        self.work, self.at, self.twice = work, at, twice
         self.waited = 0
 
     def __await__(self) -> Generator[Any, Any, None]:
@@ -34,31 +36,27 @@ class Torn:
         task = asyncio.current_task()
         assert task is not None
         answer: Any = None
+        thrown: BaseException | None = None
         while True:
             try:
-                waits = steps.send(answer)
+                waits = steps.send(answer) if thrown is None else steps.throw(thrown)
             except StopIteration:
                 return
             self.waited += 1
-            if self.waited == self.at:
+            if self.waited == self.at or (self.twice and self.waited == self.at + 1):
                 task.cancel()
+            answer, thrown = None, None
             try:
                 answer = yield waits
-            except (
-                BaseException
-            ) as error:  # what the task was told is told to the work, which may have something to end
-                try:
-                    waits = steps.throw(error)
-                except StopIteration:
-                    return
-                answer = yield waits
+            except BaseException as error:  # what the task is told is told to the work, which may have something to end
+                thrown = error
 
 
 @pytest.fixture
 async def one(urls: Urls) -> AsyncIterator[Database]:
     """A database behind a single connection."""
-    async with Database.open(urls.app, size=1) as database:
-        yield database
+    async with Database.open(urls.app, size=1) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -88,24 +86,43 @@ async def busy(db: Database, owner: Owner) -> None:
         await conn.execute(text("UPDATE colane.organizations SET name = 'half done'"))
 
 
-async def test_cancelled_at_every_await(one: Database, owner: Owner) -> None:
+async def torn(
+    work: Callable[[], Awaitable[object]], after: Callable[[], Awaitable[object]], *, twice: bool = False
+) -> int:
+    """Does it again and again, torn away one await later each time, until it comes to its end; how many awaits it has."""
+    at = 0
+    while True:
+        at += 1
+        once = Torn(work(), at, twice=twice)
+
+        async def run(once: Torn = once) -> None:
+            await once
+
+        with suppress(asyncio.CancelledError):
+            await asyncio.create_task(run())
+        await after()
+        if once.waited < at:
+            return at - 1
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
+async def test_cancelled_at_every_await(one: Database, owner: Owner, twice: bool) -> None:
     await busy(one, owner)
     await clean(one)
-    at = 0
-    finished = False
-    while not finished:
-        at += 1
-        torn = Torn(busy(one, owner), at)
+    assert await torn(lambda: busy(one, owner), lambda: clean(one), twice=twice) >= 5, (
+        "the beginning, three statements, the end"
+    )
 
-        async def run(torn: Torn = torn) -> None:
-            await torn
 
-        task = asyncio.create_task(run())
-        with suppress(asyncio.CancelledError):
-            await task
-        finished = torn.waited < at
-        await clean(one)
-    assert at > 5, "it has to wait for the connection and for each statement"
+async def test_cancelled_while_asking(one: Database, owner: Owner) -> None:
+    """One statement that speaks for somebody by itself, too."""
+    asks = text(
+        f"SELECT u.name FROM {database.SPEAKING_FOR} (SELECT u.name FROM colane.users u"
+        " WHERE u.id = CAST(speaker.name AS uuid) OFFSET 0) u"
+    )
+    assert len(await one.ask(asks, {"user": str(owner.user_id)})) == 1
+    await clean(one)
+    assert await torn(lambda: one.ask(asks, {"user": str(owner.user_id)}), lambda: clean(one)) >= 1
 
 
 async def test_a_handler_that_fails(one: Database, owner: Owner) -> None:
@@ -174,28 +191,45 @@ async def test_the_log_speaks_for_whom_it_writes(urls: Urls, db: Database) -> No
         return Append(people[who].org_id, diagrams[where], 1, data, people[who].user_id)
 
     async with UpdateLog.open(urls.app) as log:
-        assert await log.append([append(0, 0, b"a")]) == [1]
-        at, finished = 0, False
-        while not finished:
-            at += 1
-            torn = Torn(log.append([append(1, 1, b"b"), append(2, 2, b"c")] if at % 2 else [append(1, 1, b"b")]), at)
+        assert await log.append([append(number, number, b"a") for number in range(3)]) == [1, 1, 1]
+        for batch in (
+            [append(1, 1, b"b")],
+            [append(1, 1, b"b"), append(2, 2, b"c")],
+            [append(1, 2, b"x"), append(2, 2, b"c")],
+        ):
 
-            async def run(torn: Torn = torn) -> None:
-                await torn
+            async def still_apart() -> None:
+                # In the next one's name, somebody else's diagram is not there.
+                wrong = await log.append([append(0, 1, b"x"), append(0, 0, b"y")])
+                assert [isinstance(one, int) for one in wrong] == [False, True]
+                assert not isinstance((await log.append([append(2, 0, b"z")]))[0], int)
 
-            task = asyncio.create_task(run())
-            with suppress(asyncio.CancelledError):
-                await task
-            finished = torn.waited < at
-            # In the next one's name, somebody else's diagram is not there.
-            wrong = await log.append([append(0, 1, b"x"), append(0, 0, b"y")])
-            assert [isinstance(one, int) for one in wrong] == [False, True]
-            assert not isinstance((await log.append([append(2, 0, b"z")]))[0], int)
+            assert await torn(partial(log.append, batch), still_apart) >= 1
     for number, who in enumerate(people):
         async with db.transaction(user=who.user_id, org=who.org_id, read_only=True) as conn:
             rows = (await conn.execute(text("SELECT org_id, diagram_id, data FROM colane.updates"))).all()
-            assert {(row.org_id, row.diagram_id) for row in rows} <= {(who.org_id, diagrams[number])}
+            assert {(row.org_id, row.diagram_id) for row in rows} == {(who.org_id, diagrams[number])}
             assert not {bytes(row.data) for row in rows} & {b"x", b"z"}
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
+async def test_who_reads_the_log_leaves_nothing_behind(
+    urls: Urls, owner: Owner, db: Database, monkeypatch: pytest.MonkeyPatch, twice: bool
+) -> None:
+    """Its pool is another one, and has no statement that cleans up."""
+    monkeypatch.setattr(updates, "POOL", 1)
+    diagram = await empty_diagram(db, owner)
+    async with UpdateLog.open(urls.app) as log:
+
+        async def nobodys() -> None:
+            async with log._pool.acquire() as conn:
+                assert (await conn.fetchval("SELECT current_setting('app.org', true)") or "") == ""
+                assert await conn.fetchval("SELECT count(*) FROM colane.diagrams") == 0
+
+        await log.load(owner.org_id, diagram)
+        await nobodys()
+        assert await torn(partial(log.load, owner.org_id, diagram), nobodys, twice=twice) >= 4
+        assert await torn(partial(log.tail, owner.org_id, diagram, 0), nobodys, twice=twice) >= 4
 
 
 # -- nothing but for the transaction -----------------------------------------------------------------------------------

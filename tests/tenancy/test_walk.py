@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.api.conftest import Client
+from tests.api.conftest import Client, signed_up
 from tests.serving import Served
 from tests.tenancy.places import Operation
 from tests.tenancy.rows import unchanged
@@ -291,3 +291,25 @@ def test_no_statement_says_for_longer_than_its_transaction_who_asks(server: Serv
     }  # the driver's
     assert sum("set_config('app.org'" in one for one in heard) > 20
     assert [one for one in ours if lasting(one)] == []
+
+
+def test_who_has_left_is_not_told_again_what_they_were_told(anns: World, server: Served) -> None:
+    """A key that was answered while somebody belonged answers nothing when they do not, in any media type."""
+    somebody = signed_up(server, "leaver")
+    anns.ask("POST", f"/orgs/{anns.owner.org_id}/members", json={"email": somebody.email, "role": "editor"})
+    body, key = b'{"title": "made here"}', {"Idempotency-Key": "before", "Content-Type": "application/json"}
+    diagram = anns.diagrams[1]
+    paths = [("/diagrams", 422), (f"/diagrams/{diagram}/versions", 404)]
+    org = {"org": anns.owner.org_id}
+    given = [somebody.http.post(path, params=org, content=body, headers=key) for path, _ in paths]
+    assert {one.status_code for one in given} <= {200, 201}, [one.text for one in given]
+    again = somebody.http.post("/diagrams", params=org, content=body, headers=key)
+    assert (again.headers["idempotent-replayed"], again.text) == ("true", given[0].text)
+    anns.ask("DELETE", f"/orgs/{anns.owner.org_id}/members/{somebody.user_id}")
+    for path, status in paths:
+        for media, expected in (("application/json", status), ("text/csv", 415)):
+            late = somebody.http.post(path, params=org, content=body, headers={**key, "Content-Type": media})
+            assert late.status_code == expected, f"{path} {media}: {late.text}"
+            assert "idempotent-replayed" not in late.headers
+            assert [word for word in anns.needles if word in late.text] == []
+    somebody.http.close()
