@@ -116,7 +116,7 @@ async def of_organization(call: Call, query: LogQuery) -> Answer:
     actor = None
     if query.actor is not None:
         actor = parse_id(query.actor)
-        if actor is None:
+        if actor is None or not await trail.knows(call.resources.db, call.who.user_id, org_id, actor):
             raise unknown_reference("query.actor")
     wanted = trail.Filter(
         actor=actor, action=query.action, resource=query.resource, since=query.since, until=query.until

@@ -80,3 +80,13 @@ async def page(
         )
         for row in rows
     ]
+
+
+async def knows(db: Database, user_id: UUID, org_id: UUID, actor: UUID) -> bool:
+    """Whether somebody belongs to the organization, or did when its log told of them."""
+    query = text(
+        "SELECT EXISTS (SELECT 1 FROM colane.memberships WHERE org_id = :org AND user_id = :actor)"
+        " OR EXISTS (SELECT 1 FROM colane.audit WHERE org_id = :org AND actor = :actor)"
+    )
+    async with db.transaction(user=user_id, org=org_id, read_only=True) as conn:
+        return bool((await conn.execute(query, {"org": org_id, "actor": actor})).scalar_one())

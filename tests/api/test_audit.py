@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -437,7 +437,6 @@ def test_the_log_is_filtered_and_paged(reader: Client) -> None:
     ]  # fmt: skip
     assert http.get("/audit", params={"action": "diagram.create"}).json()["items"] == everything[6:7]
     assert http.get("/audit", params={"actor": reader.user_id}).json()["items"] == everything
-    assert http.get("/audit", params={"actor": str(uuid4())}).json()["items"] == []
     resource = everything[1]["resource"]
     assert http.get("/audit", params={"resource": resource}).json()["items"] == everything[1:7]
     from_to = {"from": everything[4]["at"], "to": everything[2]["at"]}
@@ -459,6 +458,7 @@ def test_the_log_is_filtered_and_paged(reader: Client) -> None:
     ("query", "status"),
     [
         ({"actor": "nobody"}, 422),
+        ({"actor": str(UUID(int=7))}, 422),
         ({"from": "yesterday"}, 400),
         ({"from": "2030-01-01T00:00:00"}, 400),
         ({"action": "a\0b"}, 400),

@@ -16,7 +16,7 @@ from tests.tenancy.world import ALIASES, EVERYWHERE, ID
 PLAIN = {
     "limit", "q", "updated_after", "deleted", "title", "message", "on_conflict", "format", "v", "from", "to", "epoch",
     "resolved", "rules", "update", "visibility", "bpmn_xml", "name", "role", "pinned", "password", "scopes", "expires_at",
-    "text", "element", "email", "actor", "action", "resource", "days",
+    "text", "element", "email", "action", "resource", "days",
 }  # fmt: skip
 # Opaque things that a list or a save gave out.
 OPAQUE = {"cursor", "base_version"}

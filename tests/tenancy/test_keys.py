@@ -170,7 +170,8 @@ MAKERS: dict[str, tuple[Callable[[str], bool], set[str]]] = {
     ),
     "cursors": (
         lambda text: "seal_cursor(" in text,
-        {"api/paging.py", "api/audit.py", "api/comments.py", "api/diagrams.py", "api/elements.py", "api/versions.py"},
+        {"api/paging.py", "api/audit.py", "api/comments.py", "api/diagrams.py", "api/elements.py", "api/search.py",
+         "api/versions.py"},
     ),
     "leases": (lambda text: "colane.leases" in text and "INSERT" in text, {"storage/folds.py"}),
 }  # fmt: skip

@@ -126,7 +126,7 @@ ID: dict[str, Callable[[World, str], str]] = {
     "reset_secret": _reset_secret,
 }
 # Other names of the same things, in queries and bodies.
-ALIASES = {"org": "org_id", "project": "project_id", "mentions": "user_id"}
+ALIASES = {"org": "org_id", "project": "project_id", "mentions": "user_id", "actor": "user_id"}
 # Ids that are the same in every tenant: they are nobody's, so nobody can be asked for somebody else's. And the secrets of
 # links: they are whoever's who holds them.
 EVERYWHERE = {"version", "link_secret", "secret", "reset_secret"}
