@@ -70,7 +70,7 @@ async def find(call: Call, query: SearchQuery) -> Answer:
     skip = (place(query.cursor, filters, 1) or (0,))[0]
     if not 0 <= skip <= search.MOST:
         raise Problem("cursor_mismatch")
-    asked = words.query(query.q)
+    asked = words.query(query.q, words.tag_of(org.org_id))
     rows = []
     if asked:
         rows = await search.find(

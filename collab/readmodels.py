@@ -78,7 +78,7 @@ class ReadModels:
         if head is None or text is None:
             return None
         with _tracer.start_as_current_span("readmodels.read", attributes={"version": head.version}):
-            return Read(head.version, await self._workshop.do(_entries, text))
+            return Read(head.version, await self._workshop.do(_entries, text, words.tag_of(org_id)))
 
     async def rebuild(self, org_id: UUID) -> AsyncIterator[Progress]:
         """All rows of an organization anew, one diagram a transaction; search and dashboard go on meanwhile."""
@@ -98,9 +98,9 @@ class ReadModels:
             return await folds.organizations(conn)
 
 
-def _entries(data: bytes) -> list[Entry]:
+def _entries(data: bytes, tag: str) -> list[Entry]:
     try:
-        return texts.entries(data)
+        return texts.entries(data, tag)
     except BpmnError:  # kept as it was sent, and not readable any more: what it says cannot be found
         return []
 
@@ -112,8 +112,11 @@ async def write(conn: Connection, org_id: UUID, diagram_id: UUID, read: Read | N
     state = await readmodels.state(conn, org_id, diagram_id)
     if state is None:
         return
+    tag = words.tag_of(org_id)
     title = Text("title", "title", None, None, state.title)
-    await readmodels.put_texts(conn, org_id, diagram_id, ["title"], [title], lambda one: words.vector(one.body, "A"))
+    await readmodels.put_texts(
+        conn, org_id, diagram_id, ["title"], [title], lambda one: words.vector(one.body, "A", tag)
+    )
     if read is not None and read.version > state.indexed:
         spelled = {f"{one.field}:{one.element_id}": one for one in read.entries}
         found = [Text(key, one.field, one.element_id, one.element_type, one.body) for key, one in spelled.items()]
@@ -121,6 +124,8 @@ async def write(conn: Connection, org_id: UUID, diagram_id: UUID, read: Read | N
         await readmodels.indexed(conn, org_id, diagram_id, read.version)
     if talked:
         said = await readmodels.comments(conn, org_id, diagram_id)
-        await readmodels.put_texts(conn, org_id, diagram_id, ["comment"], said, lambda one: words.vector(one.body, "D"))
+        await readmodels.put_texts(
+            conn, org_id, diagram_id, ["comment"], said, lambda one: words.vector(one.body, "D", tag)
+        )
     if state.version > state.counted:
         await readmodels.count(conn, org_id, diagram_id, state.counted, state.version)

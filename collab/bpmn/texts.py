@@ -25,8 +25,8 @@ class Entry:
     words: str
 
 
-def entries(data: bytes) -> list[Entry]:
-    """The texts of a BPMN file, each element and field once. Raises the errors of collab.bpmn.errors."""
+def entries(data: bytes, tag: str) -> list[Entry]:
+    """The texts of a BPMN file, each element and field once, for the owner of a tag. Raises collab.bpmn.errors."""
     found: dict[tuple[str, str], tuple[str, list[str]]] = {}
     owners: dict[int, tuple[str, str]] = {}  # of every element's children: whose documentation a text is
     for node, kind in walk(xml.parse(data).root):
@@ -41,12 +41,12 @@ def entries(data: bytes) -> list[Entry]:
             found.setdefault(("name", element), (type_, []))[1].append(name)
         if kind in _OF_PARENT and (said := _said(node)):
             found.setdefault((kind, element), (type_, []))[1].append(said)
-    return [_entry(field, element, type_, "\n".join(texts)) for (field, element), (type_, texts) in found.items()]
+    return [_entry(field, element, type_, "\n".join(texts), tag) for (field, element), (type_, texts) in found.items()]
 
 
-def _entry(field: str, element: str, type_: str, body: str) -> Entry:
+def _entry(field: str, element: str, type_: str, body: str, tag: str) -> Entry:
     kept = body[:LONGEST_TEXT]
-    return Entry(field, element, type_, kept, words.vector(kept, _WEIGHTS[field]))
+    return Entry(field, element, type_, kept, words.vector(kept, _WEIGHTS[field], tag))
 
 
 def _said(node: Node) -> str:

@@ -2,7 +2,8 @@
 
 The same function makes the index, the query and the highlights, so what is found can always be shown. A word has several
 forms: as it is written without its accents, with "ue" for "ü", and its stems (marked with "="). A query's word finds what
-begins like it, or has a stem in common with it. Every word is kept: there are no stop words. Pure.
+begins like it, or has a stem in common with it. Every word is kept: there are no stop words. What goes into the index
+begins with the owner's tag: one index serves all tenants, and the list behind a word is one tenant's. Pure.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 import snowballstemmer
 
@@ -59,25 +61,30 @@ def _bare(word: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", word) if c.isalnum()).casefold()
 
 
-def vector(text: str, weight: str) -> str:
-    """The words of a text as PostgreSQL's tsvector takes them; `weight` A to D, A counts most."""
+def vector(text: str, weight: str, tag: str) -> str:
+    """The words of a text as PostgreSQL's tsvector takes them; `weight` A to D, A counts most; `tag`: letters, digits."""
     places: dict[str, list[int]] = {}
     for place, word in enumerate(words(text)[:PLACES], 1):
         for lexeme in (*word.forms.spellings, *(f"={stem}" for stem in word.forms.stems)):
             places.setdefault(lexeme, []).append(place)
     return " ".join(
-        f"'{lexeme}':{','.join(f'{place}{weight}' for place in found[:200])}" for lexeme, found in places.items()
+        f"'{tag}{lexeme}':{','.join(f'{place}{weight}' for place in found[:200])}" for lexeme, found in places.items()
     )
 
 
-def query(text: str) -> str:
+def query(text: str, tag: str) -> str:
     """What is looked for, as PostgreSQL's tsquery takes it: every word of it. "" when there is none."""
-    return " & ".join(f"({' | '.join(_alternatives(one))})" for one in _asked(text))
+    return " & ".join(f"({' | '.join(_alternatives(one, tag))})" for one in _asked(text))
 
 
-def _alternatives(one: Forms) -> Iterable[str]:
-    yield from (f"'{spelling}':*" for spelling in sorted(one.spellings))
-    yield from (f"'={stem}'" for stem in sorted(one.stems))
+def _alternatives(one: Forms, tag: str) -> Iterable[str]:
+    yield from (f"'{tag}{spelling}':*" for spelling in sorted(one.spellings))
+    yield from (f"'{tag}={stem}'" for stem in sorted(one.stems))
+
+
+def tag_of(owner: UUID) -> str:
+    """What all lexemes of an owner begin with. Two may share one: it parts lists, it protects nothing."""
+    return f"o{owner.hex[-7:]}"
 
 
 def _asked(text: str) -> list[Forms]:

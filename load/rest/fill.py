@@ -17,6 +17,7 @@ from load.chart import SMALL, chart
 SAMPLES: Final = Path(__file__).resolve().parents[2] / "collab" / "samples"
 PEOPLE: Final = 10  # of an organization: 0 owner, 1 admin, 2 to 6 editors, 7 commenter, 8 and 9 viewers
 CLIENT: Final = 1 << 33  # the Yjs client that wrote every document
+TAG: Final = "@tag@"  # fill.sql puts in the organization's
 SCRIPT: Final = Path(__file__).with_name("fill.sql")
 
 
@@ -58,10 +59,10 @@ async def _templates(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
     await conn.execute(
         "CREATE TEMP TABLE texts"
-        " (n bigint, key text, field text, element_id text, element_type text, body text, words tsvector)"
+        " (n bigint, key text, field text, element_id text, element_type text, body text, words text)"
     )
     for number, xml in enumerate(files):
-        for one in texts.entries(xml):
+        for one in texts.entries(xml, TAG):
             key = f"{one.field}:{one.element_id}"
             await conn.execute(
                 "INSERT INTO texts VALUES ($1, $2, $3, $4, $5, $6, $7)",

@@ -73,13 +73,17 @@ INSERT INTO colane.share_links (org_id, id, diagram_id, role, secret_hash, creat
 INSERT INTO colane.link_guests (org_id, link_id, user_id)
   SELECT org_id, pg_temp.id('link', n, at), pg_temp.person(n % (:organizations * 10)) FROM plan WHERE n % 20 = 6;
 -- What search and dashboard are read from, as the worker would have left it; the index at the end, which is quicker.
+CREATE FUNCTION pg_temp.tag(org uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'o' || right(org::text, 7) $$;
+CREATE FUNCTION pg_temp.words(org uuid, said text) RETURNS tsvector LANGUAGE sql IMMUTABLE AS
+  $$ SELECT to_tsvector('simple', regexp_replace(lower(said), '(\w+)', pg_temp.tag(org) || '\1', 'g')) $$;
 DROP INDEX colane.search_words;
 INSERT INTO colane.search_entries (org_id, diagram_id, key, field, element_id, element_type, body, words)
-  SELECT p.org_id, p.id, t.key, t.field, t.element_id, t.element_type, t.body, t.words FROM plan p JOIN texts t ON t.n = p.template;
+  SELECT p.org_id, p.id, t.key, t.field, t.element_id, t.element_type, t.body,
+    replace(t.words, '@tag@', pg_temp.tag(p.org_id))::tsvector FROM plan p JOIN texts t ON t.n = p.template;
 INSERT INTO colane.search_entries (org_id, diagram_id, key, field, body, words)
-  SELECT org_id, id, 'title', 'title', title, setweight(to_tsvector('simple', title), 'A') FROM colane.diagrams;
+  SELECT org_id, id, 'title', 'title', title, setweight(pg_temp.words(org_id, title), 'A') FROM colane.diagrams;
 INSERT INTO colane.search_entries (org_id, diagram_id, key, field, body, words)
-  SELECT org_id, diagram_id, 'comment:' || id, 'comment', text, setweight(to_tsvector('simple', text), 'D') FROM colane.comments;
+  SELECT org_id, diagram_id, 'comment:' || id, 'comment', text, setweight(pg_temp.words(org_id, text), 'D') FROM colane.comments;
 CREATE INDEX search_words ON colane.search_entries USING gin (org_id, words) WITH (fastupdate = off);
 INSERT INTO colane.diagram_facts (org_id, diagram_id, indexed, counted, threads, open_threads)
   SELECT org_id, id, versions, versions, 1, 1 FROM plan;

@@ -60,7 +60,12 @@ async def rows(hand: Database, org_id: UUID) -> dict[str, list[tuple[Any, ...]]]
 
 async def hits(db: Database, owner: Owner, query: str) -> set[tuple[str, str | None]]:
     found = await search.find(
-        db, user_id=owner.user_id, org_id=owner.org_id, query=words.query(query), skip=0, limit=100
+        db,
+        user_id=owner.user_id,
+        org_id=owner.org_id,
+        query=words.query(query, words.tag_of(owner.org_id)),
+        skip=0,
+        limit=100,
     )
     return {(one.field, one.element_id) for one in found}
 

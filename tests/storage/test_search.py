@@ -21,13 +21,23 @@ async def put(urls: Urls, owner: Owner, diagram: UUID, *bodies: str) -> None:
     async with Database.open(urls.worker) as hand, hand.transaction(org=owner.org_id) as conn:
         found = [Text(f"name:{n}", "name", f"Task_{n}", "task", body) for n, body in enumerate(bodies)]
         await readmodels.put_texts(
-            conn, owner.org_id, diagram, ["name"], found, lambda one: words.vector(one.body, "B")
+            conn,
+            owner.org_id,
+            diagram,
+            ["name"],
+            found,
+            lambda one: words.vector(one.body, "B", words.tag_of(owner.org_id)),
         )
 
 
 async def hits(db: Database, owner: Owner, query: str) -> list[str]:
     found = await search.find(
-        db, user_id=owner.user_id, org_id=owner.org_id, query=words.query(query), skip=0, limit=100
+        db,
+        user_id=owner.user_id,
+        org_id=owner.org_id,
+        query=words.query(query, words.tag_of(owner.org_id)),
+        skip=0,
+        limit=100,
     )
     return [one.body for one in found]
 
@@ -63,7 +73,7 @@ async def test_only_ones_own_organization_and_what_one_may_see(db: Database, url
         await conn.execute(text("UPDATE colane.diagrams SET deleted_at = now()"))
     assert await hits(db, ann, "secret") == []
     async with db.transaction(user=ann.user_id) as conn:
-        found = await conn.execute(text("SELECT * FROM colane.search_ids('''secret'':*'::tsquery)"))
+        found = await conn.execute(text("SELECT * FROM colane.search_ids('''osecret'':*'::tsquery)"))
         assert found.all() == [], "without an organization nothing is found"
 
 
@@ -87,6 +97,6 @@ async def test_the_words_are_found_by_the_index(db: Database, urls: Urls, postgr
 @pytest.mark.parametrize("query", ["''", "a & b | !c", "(((", "\\", "%_", "🙂 ' ; DROP", "null\x00byte", "a" * 300])
 async def test_no_query_is_an_error(db: Database, urls: Urls, query: str) -> None:
     owner = await somebody(db)
-    asked = words.query(query)
+    asked = words.query(query, "o")
     if asked:
         assert await hits(db, owner, query) == []
