@@ -64,11 +64,13 @@ def run(_seconds: float, data: Path | None) -> bool:
 @contextmanager
 def filled(data: Path) -> Iterator[Served]:
     """A server on a database of that size, which is made where there is none."""
-    fresh = not data.exists()
+    mark = data / "filled"
+    fresh = not mark.exists()
     with Served(data) as server:
         if fresh:
             began = time.perf_counter()
             asyncio.run(fill(server.database("postgres"), SIZE))
+            mark.touch()
             print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
             server.stop()
             server.start()
@@ -126,6 +128,7 @@ def _watched(server: Served, offered: list[Route]) -> dict[str, plans.Seen]:
         log.skip()
         asyncio.run(ask.all_of(server.port, route.again[:ONCE_MORE], route.wanted, connections=1))
         seen[route.name] = log.read()
+    asyncio.run(plans.watch_no_more(server.database("postgres")))
     return seen
 
 

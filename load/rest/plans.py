@@ -73,6 +73,16 @@ async def watch(superuser: str, *, seqscan: bool = True) -> None:
         await conn.close()
 
 
+async def watch_no_more(superuser: str) -> None:
+    """From the application's next connection on nothing more is logged."""
+    conn: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(superuser)
+    try:
+        database = await conn.fetchval("SELECT current_database()")
+        await conn.execute(f'ALTER ROLE colane_app IN DATABASE "{database}" RESET ALL')
+    finally:
+        await conn.close()
+
+
 class Log:
     """The log of the embedded server, read on from where it was."""
 
