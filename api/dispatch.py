@@ -105,13 +105,18 @@ async def run(endpoint: Endpoint, call: Call, limits: Limits, running: Running) 
     key = KeyUse.of(endpoint, call, sent.sha256)
     call.key = key
     with running.hold(key):
-        return await _answer(endpoint, call, limits, key, wrong or sent.content)
+        try:
+            return await _answer(endpoint, call, limits, key, wrong or sent.content)
+        except Replay as replay:
+            if call.taken is not None:
+                call.taken = await limits.give_back(call.taken)
+            return replayed(replay)
 
 
 async def _answer(
     endpoint: Endpoint, call: Call, limits: Limits, key: KeyUse | None, content: bytes | Problem | None
 ) -> Response:
-    """From the key on: the answer that was given before, or the route's."""
+    """From the key on: the route's answer, kept with the key. Raises Replay where one was given before, also elsewhere."""
     try:
         if key is not None:
             await key.look()
@@ -126,19 +131,17 @@ async def _answer(
     except Replay as replay:
         if isinstance(content, Problem) and replay.stored.status != content.status:
             raise content from None  # nobody has looked whether this is still theirs to see
-        return replayed(replay)
+        raise
     except Exception as error:
         if key is not None:
-            answered = await key.after_failure(error)
-            if answered is not None:
-                return replayed(answered)
+            await key.after_failure(error)
         raise
     answer = result if isinstance(result, Answer) else Answer(result)
     response = respond_with(endpoint, call, answer)
-    if call.taken is not None and (answer.free or response.status_code == 304):
-        call.taken = await limits.give_back(call.taken)
     if key is not None:
         await key.after_answer(response)
+    if call.taken is not None and (answer.free or response.status_code == 304):
+        call.taken = await limits.give_back(call.taken)
     return response
 
 

@@ -20,7 +20,7 @@ from api.endpoint import Endpoint
 from api.problems import invalid, respond
 from api.translate import problem_for
 from storage.database import Connection
-from storage.idempotency import InProgressError, KeyReusedError, Once, Replay, Stored
+from storage.idempotency import InProgressError, KeyReusedError, Once, Stored
 
 KEPT_REFUSALS = frozenset({413, 415, 422})
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -100,32 +100,24 @@ class KeyUse:
         await self.once.look(self.call.resources.db)
 
     async def after_answer(self, response: Response) -> None:
-        """Keep a success that the command did not keep itself."""
+        """Keep a success that the command did not keep itself. Raises Replay where a twin elsewhere was faster: its answer
+        stands, and ours, which found the work done, is not given."""
         if not self.once.left and 200 <= response.status_code < 300:
             await self._keep(response)
 
-    async def after_failure(self, error: Exception) -> Replay | None:
-        """The answer of a twin that was faster, or keep the refusal of a payload."""
+    async def after_failure(self, error: Exception) -> None:
+        """Keep the refusal of a payload. Raises Replay where a twin elsewhere was faster."""
         if isinstance(error, (InProgressError, KeyReusedError)):
-            return None
-        try:
-            await self.look()
-        except Replay as replay:
-            return replay
-        except (InProgressError, KeyReusedError):
-            return None
+            return
+        await self.look()
         problem = problem_for(error)
         if problem is not None and problem.status in KEPT_REFUSALS:
             await self._keep(respond(problem, self.call.request_id))
-        return None
 
     async def _keep(self, response: Response) -> None:
         headers = {k: v for k, v in response.headers.items() if k in _KEPT_HEADERS}
         stored = Stored(response.status_code, headers, bytes(response.body))
-        try:
-            await self.once.keep_apart(self.call.resources.db, stored)
-        except (Replay, InProgressError, KeyReusedError):
-            return  # a twin was faster; its answer stands
+        await self.once.keep_apart(self.call.resources.db, stored)
 
 
 async def _never(_conn: Connection, _result: Any) -> Stored:

@@ -3,11 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.api.conftest import Client
+from tests.api.conftest import Client, signed_up
+from tests.nodes import pair
 from tests.serving import Served
 
 pytestmark = pytest.mark.timeout(180)
@@ -20,15 +22,19 @@ SMALL = (
 Request = tuple[str, str, dict[str, str], bytes]
 
 
-async def crowd(server: Served, who: Client, request: Callable[[int], Request]) -> list[httpx.Response]:
-    """All of them sent at the same time, each over a connection of its own."""
+async def crowd(
+    server: Served, who: Client, request: Callable[[int], Request], *others: Served
+) -> list[httpx.Response]:
+    """All of them sent at the same time, each over a connection of its own; to all servers in turn where there are more."""
+    places = [server, *others]
     limits = httpx.Limits(max_connections=CROWD, max_keepalive_connections=CROWD)
     token = {"Authorization": who.http.headers["Authorization"], "Content-Type": "application/xml"}
-    async with httpx.AsyncClient(base_url=f"{server.url}/api/v1", headers=token, limits=limits, timeout=120) as http:
+    async with httpx.AsyncClient(headers=token, limits=limits, timeout=120) as http:
 
         async def one(number: int) -> httpx.Response:
             method, path, headers, body = request(number)
-            return await http.request(method, path, headers=headers, content=body)
+            place = places[number % len(places)]
+            return await http.request(method, f"{place.url}/api/v1{path}", headers=headers, content=body)
 
         return await asyncio.gather(*(one(number) for number in range(CROWD)))
 
@@ -81,3 +87,27 @@ async def test_200_identical_creations_with_one_key_make_one_diagram(server: Ser
     assert {one.status_code for one in answers} <= {201, 409}
     assert len({one.json()["id"] for one in answers if one.status_code == 201}) == 1
     assert len(ann.http.get("/diagrams", params={"q": "Crowded"}).json()["items"]) == 1
+
+
+@pytest.mark.long
+async def test_two_nodes_agree_on_who_won_and_what_was_done_once(tmp_path: Path) -> None:
+    with pair(tmp_path) as nodes:
+        ann = signed_up(nodes.one, "Ann")
+        diagram = ann.diagram(SMALL.format("zero").encode())
+        path = f"/diagrams/{diagram}/content"
+        rivals = await crowd(
+            nodes.one,
+            ann,
+            lambda n: ("PUT", f"{path}?base_version=1", {}, SMALL.format(f"mine {n}").encode()),
+            nodes.two,
+        )
+        assert Counter(one.status_code for one in rivals) == {200: 1, 409: CROWD - 1}
+        body = SMALL.format("once").encode()
+        twins = await crowd(
+            nodes.one, ann, lambda _: ("PUT", f"{path}?base_version=2", {"Idempotency-Key": "two"}, body), nodes.two
+        )
+        assert {one.status_code for one in twins} <= {200, 409}
+        assert {one.json()["code"] for one in twins if one.status_code == 409} <= {"idempotency_in_progress"}
+        assert sum("idempotent-replayed" not in one.headers for one in twins if one.status_code == 200) == 1
+        assert versions(ann, diagram) == [3, 2, 1]
+        ann.http.close()
