@@ -81,12 +81,14 @@ INSERT INTO colane.search_entries (org_id, diagram_id, key, field, element_id, e
   SELECT p.org_id, p.id, t.key, t.field, t.element_id, t.element_type, t.body,
     replace(t.words, '@tag@', pg_temp.tag(p.org_id))::tsvector FROM plan p JOIN texts t ON t.n = p.template;
 INSERT INTO colane.search_entries (org_id, diagram_id, key, field, body, words)
-  SELECT org_id, id, 'title', 'title', title, setweight(pg_temp.words(org_id, title), 'A') FROM colane.diagrams;
+  SELECT org_id, id, 'title', 'title', title, setweight(pg_temp.words(org_id, title), 'A')
+  FROM plan JOIN colane.diagrams USING (org_id, id);
 INSERT INTO colane.search_entries (org_id, diagram_id, key, field, body, words)
   SELECT org_id, diagram_id, 'comment:' || id, 'comment', text, setweight(pg_temp.words(org_id, text), 'D') FROM colane.comments;
 CREATE INDEX search_words ON colane.search_entries USING gin (org_id, words) WITH (fastupdate = off);
 INSERT INTO colane.diagram_facts (org_id, diagram_id, indexed, counted, threads, open_threads)
   SELECT org_id, id, versions, versions, 1, 1 FROM plan;
 INSERT INTO colane.diagram_activity (org_id, diagram_id, day, user_id, edits, last_at)
-  SELECT org_id, diagram_id, (created_at AT TIME ZONE 'UTC')::date, created_by, count(*), max(created_at) FROM colane.versions
+  SELECT v.org_id, v.diagram_id, (v.created_at AT TIME ZONE 'UTC')::date, v.created_by, count(*), max(v.created_at)
+  FROM plan p JOIN colane.versions v ON v.org_id = p.org_id AND v.diagram_id = p.id
   GROUP BY 1, 2, 3, 4;
