@@ -91,8 +91,11 @@ async def waiting(hand: Database) -> int:
 
 async def drained(hand: Database, *hands: Delivery) -> None:
     async def drain(one: Delivery) -> None:
-        while await one.round() or await waiting(hand):
-            pass
+        while True:
+            if not await one.round():
+                if not await waiting(hand):
+                    return
+                await asyncio.sleep(0.02)  # others have what there is
 
     await asyncio.gather(*(drain(one) for one in hands))
 
