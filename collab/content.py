@@ -7,7 +7,7 @@ True at every moment: it holds what was taken in, all of it; nothing half-read, 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Literal, TypeVar
 
-from pycrdt import Doc, TransactionEvent, get_update
+from pycrdt import Doc, Subscription, TransactionEvent, get_update
 
 from collab.wire import structs
 from collab.wire.lib0 import WireError
@@ -18,6 +18,7 @@ Outcome = Literal["changed", "nothing", "gap"]
 KEPT_APPLIED: Final = 1_000  # applied updates kept for a rebuild, before they are folded into one
 KEPT_MOST: Final = 1024 * 1024  # bytes of them, or as many as the document has: what is overwritten soon does not count
 KEPT_BYTES: Final = 256  # and one more for so many bytes of the document, whose folding costs that much more
+RESTS_MOST: Final = 256 * 1024  # larger documents do not rest: to wake one would hold up the loop
 
 
 class OldError(Exception):
@@ -25,7 +26,7 @@ class OldError(Exception):
 
 
 class _Ear:
-    """Keeps what a transaction changed. It knows no room: pycrdt holds it where Python does not see a circle to collect."""
+    """Keeps what a transaction changed."""
 
     __slots__ = ("heard",)
 
@@ -46,9 +47,10 @@ class Content:
         self._base: list[bytes] = list(updates)
         self._applied: list[bytes] = []
         self._ear = _Ear()
-        self._whole: bytes | None = None
         self._clocks: dict[int, int] = {}
-        self._doc: Doc[Any]
+        self._awake: Doc[Any] | None = None
+        self._subscription: Subscription | None = None
+        self._state = b""  # while it rests
         self._rebuild()
 
     # -- what there is -----------------------------------------------------------------------------------------------
@@ -56,21 +58,20 @@ class Content:
     @property
     def state(self) -> bytes:
         """The state vector."""
-        return self._doc.get_state()
+        return self._state if self._awake is None else self._awake.get_state()
 
     @property
     def clocks(self) -> dict[int, int]:
         """The same, by client."""
-        return structs.clocks(self._doc.get_state())
+        return structs.clocks(self.state)
 
     @property
     def whole(self) -> bytes:
         """The whole state as an update, encoded once for all who ask before it changes."""
-        if self._whole is None:
-            # As loaded it is encoded already: opening a large diagram holds the loop for a quarter less time.
-            loaded = len(self._base) == 1 and not self._applied
-            self._whole = self._base[0] if loaded else self._doc.get_update()
-        return self._whole
+        # As loaded it is encoded already: opening a large diagram holds the loop for a quarter less time.
+        if self._applied or len(self._base) != 1:
+            self._fold_all()
+        return self._base[0]
 
     def after(self, state: bytes) -> bytes:
         """What a document with this state vector lacks. Raises WireError."""
@@ -78,11 +79,12 @@ class Content:
 
     def lacks(self, update: bytes) -> bool:
         """Would this add something? Raises WireError."""
-        rest = _decoded(lambda: get_update(update, self._doc.get_state()))
+        state = self.state
+        rest = _decoded(lambda: get_update(update, state))
         if structs.has_structs(rest) or rest == structs.NOTHING:
             return rest != structs.NOTHING
-        mine = structs.deletions(self._doc.get_update(self._doc.get_state()))
-        return not structs.covered(structs.deletions(rest), mine)
+        mine = get_update(self.whole, state) if self._awake is None else self._awake.get_update(state)
+        return not structs.covered(structs.deletions(rest), structs.deletions(mine))
 
     def is_old(self, clocks: Collection[int]) -> bool:
         """Does somebody who knows these clients have an old replica?"""
@@ -97,6 +99,8 @@ class Content:
 
     def take(self, update: bytes, *, committed: bool = False) -> Outcome:
         """Takes in a whole update, or leaves no trace of it. Raises WireError for bytes that are none, OldError."""
+        if self._awake is None and not self.lacks(update):
+            return "nothing"  # as all answer our step 1 who have nothing of their own
         self._ear.heard = structs.NOTHING
         try:
             _decoded(lambda: self._doc.apply_update(update))
@@ -106,7 +110,8 @@ class Content:
         if self.retired and not committed and self._brought_old(update):
             self._rebuild()
             raise OldError
-        if self._misses(update, self._doc.get_state()):
+        # Where it brought what it says to the letter, nothing of it is missing: so it is with nearly all that is written.
+        if self._ear.heard != update and self._misses(update, self._doc.get_state()):
             self._rebuild()
             return "gap"
         if self._ear.heard == structs.NOTHING:
@@ -161,13 +166,15 @@ class Content:
     def _keep(self, update: bytes) -> None:
         self._applied.append(update)
         self.size += len(update)
-        self._whole = None
 
     def _fold(self) -> None:
         base = self._base_size
         if len(self._applied) >= KEPT_APPLIED + base // KEPT_BYTES or self.size - base > max(base, KEPT_MOST):
-            self._base, self._applied = [self._doc.get_update()], []
-            self.size = self._base_size = len(self._base[0])
+            self._fold_all()
+
+    def _fold_all(self) -> None:
+        self._base, self._applied = [self._doc.get_update()], []
+        self.size = self._base_size = len(self._base[0])
 
     def _brought_old(self, update: bytes) -> bool:
         """Did an update that was just applied bring what an earlier epoch began with?"""
@@ -187,16 +194,47 @@ class Content:
             self._clocks = self.clocks
         return structs.known(deleted, self._clocks)
 
+    def rest(self) -> bool:
+        """Nobody writes just now: what it holds is kept as bytes, a tenth of what it takes to be written to.
+
+        Was it not already?
+        """
+        if self._awake is None or self.size > RESTS_MOST:
+            return False
+        self._state, self._base = self.state, [self.whole]
+        self._let_go()
+        return True
+
+    @property
+    def awake(self) -> bool:
+        """Is it there to be written to?"""
+        return self._awake is not None
+
+    @property
+    def _doc(self) -> Doc[Any]:
+        if self._awake is None:
+            doc: Doc[Any] = Doc()
+            self._awake = doc
+            with doc.transaction():
+                for update in (*self._base, *self._applied):
+                    doc.apply_update(update)
+            self._subscription = doc.observe(self._ear)
+        return self._awake
+
+    def _let_go(self) -> None:
+        # A pycrdt document that is observed holds itself, where Python sees no circle to collect.
+        if self._awake is not None and self._subscription is not None:
+            self._awake.unobserve(self._subscription)
+        self._awake = self._subscription = None
+
+    def __del__(self) -> None:
+        self._let_go()
+
     def _rebuild(self) -> None:
         """From what was taken in whole; the only way back from an update that must not be in it."""
-        doc: Doc[Any] = Doc()
-        with doc.transaction():
-            for update in (*self._base, *self._applied):
-                doc.apply_update(update)
-        self._doc = doc
-        self._subscription = doc.observe(self._ear)
+        self._let_go()
         self._clocks = {}  # what the old one held half-read does not count
-        self._whole = None
+        self._doc  # noqa: B018 -- said for what it makes
 
 
 def _decoded(read: Callable[[], T]) -> T:

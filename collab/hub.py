@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collab.socket import Socket
 
 KEEPALIVE_S: Final = 20.0
-RECHECK_S: Final = 60.0
 EXPIRY_S: Final = 1.0
 DRAIN_BATCH: Final = 50
 DRAIN_S: Final = 4.0  # for all batches together
@@ -82,12 +81,13 @@ class Hub:
                 self.handler_tasks.discard(task)
 
     async def keep_alive(self) -> None:
-        """Sends every quiet socket something in time; endless, in the root's TaskGroup."""
+        """Sends every quiet socket something in time, lets quiet rooms rest; endless, in the root's TaskGroup."""
         while True:
             await asyncio.sleep(KEEPALIVE_S / 4)
             now = time.monotonic()
             for socket in self.sockets:
                 socket.keep_alive(now)
+            self.rooms.rest()
 
     async def watch_rights(self) -> None:
         """R10: looks at everybody's rights again every minute, at once where a credential's time is over; endless.
@@ -95,16 +95,13 @@ class Hub:
         Not where keep_alive is: a database that hangs must not keep us from saying that we live. One that is away ends
         nobody's work; it is asked again.
         """
-        rechecked = time.monotonic()
         while True:
             await asyncio.sleep(EXPIRY_S)
             try:
                 for socket in self.sockets:
                     for seat in socket.expired:
                         await seat.recheck()
-                if time.monotonic() - rechecked >= RECHECK_S:
-                    rechecked = time.monotonic()
-                    await self.rooms.recheck_all()
+                await self.rooms.recheck_due()
             except Exception as error:  # noqa: BLE001 -- whatever it is, the next round asks again
                 _log.warning("socket.rights_unknown", error=str(error), exc_info=not is_unavailable(error))
 

@@ -38,6 +38,7 @@ DOUBT_S: Final = 1.0  # so long a viewer may have something that the document do
 GAPS_PAUSE_S: Final = (1.0, 30.0)  # between two attempts to fill them with what others have written meanwhile
 MERGED_AT_ONCE: Final = 100  # merging many updates grows faster than their number
 LARGE_STATE: Final = 1024 * 1024
+REST_S: Final = 5.0  # who pauses for so long may wait a moment when they go on
 
 
 class _Written(NamedTuple):
@@ -148,25 +149,29 @@ class Room:
         """One message of a client. A message that cannot be applied ends its session and changes nothing for others (R3)."""
         if session.gone:
             return []
+        # What was gathered before is taken in before, whatever becomes of this message.
+        effects = self._settle_first(now) if isinstance(message, messages.Step1 | messages.Step2) else []
         try:
-            match message:
-                case messages.Step1(state):
-                    effects = [*self._settle_first(now), *self._answer_step_1(session, state)]
-                case messages.Step2(update):
-                    effects = [*self._settle_first(now), *self._step_2(session, update, now)]
-                case messages.Update(update):
-                    effects = self._update(session, update, now)
-                case messages.Awareness(entries):
-                    effects = self._soon(now) if self._presences.hear(session, entries) else []
-                case messages.QueryAwareness():
-                    effects = [Send((session,), self._presences.everybody(but=session))]
-                case _:
-                    effects = []
+            return effects + self._deal_with(session, message, now)
         except WireError:
-            return self._part(session, Close.MALFORMED)
+            return effects + self._part(session, Close.MALFORMED)
         except OldError:
-            return self._part(session, Close.EPOCH)
-        return effects
+            return effects + self._part(session, Close.EPOCH)
+
+    def _deal_with(self, session: Session, message: messages.Message, now: float) -> Effects:
+        match message:
+            case messages.Step1(state):
+                return self._answer_step_1(session, state)
+            case messages.Step2(update):
+                return self._step_2(session, update, now)
+            case messages.Update(update):
+                return self._update(session, update, now)
+            case messages.Awareness(entries):
+                return self._soon(now) if self._presences.hear(session, entries) else []
+            case messages.QueryAwareness():
+                return [Send((session,), self._presences.everybody(but=session))]
+            case _:
+                return []
 
     def _answer_step_1(self, session: Session, state: bytes) -> Effects:
         """The whole difference, and from now on every update (R4). What was to go out at the next tick is in it."""
@@ -587,6 +592,16 @@ class Room:
         """Another node is gone, and everybody on it."""
         farewell = self._presences.forget_node(node)
         return [Send(tuple(self.sessions), farewell.payload)] if farewell is not None and self.sessions else []
+
+    # -- quiet times -------------------------------------------------------------------------------------------------
+
+    def rest(self, now: float) -> bool:
+        """Nobody has written for a while, nothing waits: the document is kept as bytes until it is asked for again.
+
+        Was it not already?
+        """
+        waits = self._outgoing or self._batch or self._held or self._gapped or self._doubts
+        return now - self._last_flush >= REST_S and not waits and self._content.rest()
 
     # -- slow readers --------------------------------------------------------------------------------------------------
 

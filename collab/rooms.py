@@ -5,6 +5,8 @@ never becomes an empty document (R8): whoever joins then is told that storage is
 """
 
 import asyncio
+import ctypes
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -31,6 +33,15 @@ LINGER_S: Final = 5.0  # an empty room stays loaded for this long: reloading a p
 LOADS_AT_ONCE: Final = 8
 HELD_S: Final = 2.0  # an old replica's socket stays open so long: stock clients come back at once after any close
 INBOX_BYTES: Final = 256 * 1024  # what may wait for a room's next tick
+HEAR_S: Final = 0.010  # the longest that what comes for quiet rooms waits for more, when many of them are open
+HEAR_EACH_S: Final = 10e-6  # how much longer for each that comes in a second
+HEAR_LEAST_S: Final = 0.001  # for less it does not pay
+RATE_S: Final = 0.25  # over how long those are counted
+TRIM_RESTED: Final = (
+    100  # documents whose memory is given back together: it holds up the loop, half a millisecond for each MB
+)
+TRIM_S: Final = 15.0
+CHECK_S: Final = 60.0  # everybody's rights are looked at as often as this (R10)
 SEEN_S: Final = 3600.0  # how often an open room says that it is
 
 _log = structlog.get_logger()
@@ -103,6 +114,7 @@ class LiveRoom:
         self._inbox_bytes = 0
         self.linger: asyncio.TimerHandle | None = None
         self.seen = 0.0
+        self.checked = time.monotonic() - CHECK_S * random.random()  # noqa: S311 -- rooms that open together are not looked at together
 
     def join(self, person: Person, dialect: Dialect, seat: Seat, *, writes: bool) -> Session:
         """Takes a seat; the greeting goes out before this returns."""
@@ -123,8 +135,11 @@ class LiveRoom:
 
     @property
     def gathers(self) -> bool:
-        """Is it better to let it hear things later, many at once? Nobody would be sent anything before its tick anyway."""
-        return bool(self._inbox) or self.core.busy
+        """Is it better to let it hear things later, many at once? What wakes the interpreter alone costs several times more.
+
+        In a busy room nobody would be sent anything before its tick anyway.
+        """
+        return bool(self._inbox) or self.core.busy or self._rooms.gather()
 
     def later(self, listener: Listener, data: bytes) -> None:
         """Something came from a client. Over the limit it is heard at once."""
@@ -132,8 +147,10 @@ class LiveRoom:
         self._inbox_bytes += len(data)
         if self._inbox_bytes > INBOX_BYTES:
             self.hear()
-        else:
+        elif self.core.busy:
             self._arm(self.core.next_tick)
+        else:
+            self._rooms.soon(self)
 
     def hear(self) -> None:
         """Hears all that has come so far, in its order."""
@@ -266,6 +283,13 @@ class Rooms:
         self._loading = asyncio.Semaphore(LOADS_AT_ONCE)
         self._work: asyncio.TaskGroup
         self._doing: set[asyncio.Task[None]] = set()
+        self._came, self._since = 0, 0.0  # how many messages have come for quiet rooms, since when
+        self._pace = 0.0  # how long those wait now
+        self._waiting: list[LiveRoom] = []  # for whom something has come
+        self._rested, self._trimmed = (
+            0,
+            0.0,
+        )  # documents that have come to rest since their memory was given back, and when
         self.closing = False  # the process is: what can be done by the next one is not begun
         self.on_idle: Callable[[UUID, UUID], Awaitable[None]] | None = None
         self.neighbours: Neighbours | None = None  # where there is one node only, there are none
@@ -471,6 +495,36 @@ class Rooms:
         for room in self._rooms():
             room.tell({"event": "storage", "diagram": str(room.diagram_id), "ok": not away})
 
+    # -- quiet rooms ---------------------------------------------------------------------------------------------------
+
+    def gather(self) -> bool:
+        """Something has come for a quiet room. Does so much come that it is better dealt with in a row with others?"""
+        now = time.monotonic()
+        self._came += 1
+        if (passed := now - self._since) >= RATE_S:
+            self._pace = min(HEAR_S, self._came / passed * HEAR_EACH_S)
+            self._came, self._since = 0, now
+        return self._pace >= HEAR_LEAST_S
+
+    def soon(self, room: LiveRoom) -> None:
+        """This room hears what has come for it together with others."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(self._pace, self._all_hear)
+        self._waiting.append(room)
+
+    def _all_hear(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for room in waiting:
+            room.hear()
+
+    def rest(self) -> None:
+        """Documents that nobody writes to are kept small; called every few seconds."""
+        now = time.monotonic()
+        self._rested += sum(room.core.rest(now) for room in self._rooms())
+        if self._rested >= TRIM_RESTED and now - self._trimmed >= TRIM_S:
+            self._rested, self._trimmed = 0, now
+            _give_back()
+
     # -- for REST and the end ----------------------------------------------------------------------------------------
 
     async def presence(self, diagram_id: UUID) -> list[Person]:
@@ -481,14 +535,24 @@ class Rooms:
             people += await self.neighbours.people(diagram_id)
         return list({person.id: person for person in people}.values())
 
-    async def recheck_all(self) -> None:
-        """Looks at everybody's rights again; called every minute (R10)."""
+    async def recheck_due(self) -> None:
+        """Looks again at rights where that was a minute ago (R10); called every second, not for all at once."""
         for room in self._rooms():
-            await room.recheck()
-            if time.monotonic() - room.seen >= SEEN_S:
-                await self._seen(room)
+            now = time.monotonic()
+            if now - room.checked >= CHECK_S:
+                await room.recheck()
+                room.checked = now
+                if now - room.seen >= SEEN_S:
+                    await self._seen(room)
 
     @property
     def seats(self) -> int:
         """Sessions in all rooms."""
         return sum(len(room.core.sessions) for room in self._rooms())
+
+
+def _give_back() -> None:
+    """Tells glibc to return what is free to the system, also from between what is not; others do so by themselves."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

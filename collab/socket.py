@@ -180,6 +180,7 @@ class Socket(ServerConnection):
             self.transport.close()
             return
         self._open = True
+        self.request = self.response = None  # a third of what an open socket holds
         metrics.SOCKETS.inc()
         opened = time.monotonic()
         try:
@@ -291,6 +292,7 @@ class Socket(ServerConnection):
     async def _serve(self) -> None:
         if self._entry is not None:
             identity, room = self._entry
+            del self._asked  # who asks in band is asked with it again
             self.protocol.max_message_size = AFTER_AUTH
             self._sit(room, identity, None, "", writes=self._writes)
             await self._read(self._one_document)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collab.simulate.client import Client
 
 QUERY_S: Final = 0.01
+RESTS: Final = 0.1  # how often a room has rested before a message comes, where it may
 GATHERS: Final = 0.2  # how often a room that has heard everything gathers what comes next, for up to so many seconds
 GATHER_S: Final = 0.05
 STRIKES: Final = 0.01  # of so many steps one is the last, where a history has crashes
@@ -71,6 +72,8 @@ class Live:
 
     def receive(self, session: Session, message: messages.Message) -> None:
         """One message of a client; now and then several are heard together, as a busy room hears them."""
+        if self.node.world.chance(RESTS):
+            self.core.rest(float("inf"))
         if not self._inbox and not self.node.world.chance(GATHERS):
             self.carry(self.core.receive(session, message, self.node.world.now))
             return

@@ -496,9 +496,58 @@ def test_a_room_that_nobody_holds_takes_no_memory() -> None:
     bench.say(ann, messages.Update(gapped()[1]))  # its document is made anew
     bench.say(ann, ann.edit("a", "1"))
     gone = weakref.ref(bench.room)
+    document = weakref.ref(bench.room._content._doc)  # observed, pycrdt's documents hold themselves
     del bench, ann
     gc.collect()
     assert gone() is None
+    assert document() is None
+
+
+def test_a_quiet_document_is_kept_as_bytes_and_nobody_notices() -> None:
+    bench = Bench()
+    ann, bob = bench.join(ANN, YWS, 11), bench.join(BOB, HOC, 12)
+    content = bench.room._content
+    seen = []
+    bench.say(ann, ann.edit("a", "1"))
+    bench.tick()
+    bench.room.rest(bench.now + 10)
+    seen.append(content.awake)  # something waits for its commit
+    bench.commit()
+    bench.room.rest(bench.now)
+    seen.append(content.awake)  # she may be about to go on
+    document = weakref.ref(content._doc)
+    state = bench.room.state
+    bench.room.rest(bench.now + 10)
+    gc.collect()
+    assert document() is None
+    assert bench.room.state == state
+    eve = bench.join(Person(UUID(int=3), "Eve", "#445566"), YWS, 13)
+    assert eve.map["a"] == "1"
+    seen.append(content.awake)  # who reads does not wake it
+    assert seen == [True, True, False]
+    bench.say(bob, messages.Update(gapped()[1]))
+    bench.room.rest(bench.now + 10)
+    bench.say(eve, eve.edit("b", "2"))
+    bench.tick()
+    bench.commit()
+    for client in (ann, bob, eve):
+        assert (client.map["a"], client.map["b"]) == ("1", "2")
+
+
+def test_R1_what_was_gathered_is_kept_whoever_is_sent_away_meanwhile() -> None:
+    """It was taken in and passed on and its ticket counted, but never handed to the journal; the next commit said yes."""
+    for bad in (messages.Step2(b"nothing of ours"), messages.Step1(b"\xff"), messages.Update(b"nothing of ours")):
+        bench = Bench()
+        ann, bob = bench.join(ANN, HOC, 11), bench.join(BOB, YWS, 12)
+        bench.room.gather()
+        bench.say(ann, ann.edit("a", "1"))
+        bench.say(bob, bad)
+        bench.carry(bench.room.settle(bench.now))
+        assert bob.closed is Close.MALFORMED
+        acknowledged = ann.acknowledged
+        bench.commit()
+        assert ann.acknowledged == acknowledged + 1
+        assert value_of(bench.log, "a") == "1"
 
 
 def test_what_is_overwritten_does_not_make_a_document_large() -> None:
