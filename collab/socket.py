@@ -180,7 +180,9 @@ class Socket(ServerConnection):
             self.transport.close()
             return
         self._open = True
-        self.request = self.response = None  # a third of what an open socket holds
+        self.response = None
+        if self.request is not None:  # the library only asks whether there was one
+            self.request.headers.clear()
         metrics.SOCKETS.inc()
         opened = time.monotonic()
         try:

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "mix": "50 requests a second on the same 100,000 diagrams for ten minutes: 95th percentile and errors",
     "drain": "SIGTERM with 2,000 sockets and people writing, who come back as stock clients do: lost edits, time, exit code",
     "revoke": "a right taken while its holder writes: until when edits are accepted",
+    "outage": "kill -9 of PostgreSQL while people write, 30 times: does it go on by itself, is everything still there?",
     "kill": "kill -9 while people write and scripts save: is everything acknowledged still there?",
 }
 SECONDS = {"peers": 10.0, "mix": 600.0}  # where it is not 30
