@@ -51,6 +51,8 @@ class SaveQuery(Model):
 
 
 def _base_name(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON knows one kind of number
     if isinstance(value, bool) or not isinstance(value, int | str) or not _NAMED.fullmatch(str(value)):
         raise ValueError("a version number, or a next_base")
     return value

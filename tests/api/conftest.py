@@ -30,8 +30,9 @@ class Client:
         return str(made.json()["id"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for all tests that leave it running: each of their modules has people and organizations of its own."""
     with served(tmp_path_factory.mktemp("rest") / "data") as running:
         yield running
 

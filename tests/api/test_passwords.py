@@ -25,6 +25,7 @@ async def test_the_loop_goes_on_while_a_password_is_hashed_and_checked() -> None
 
 async def test_the_line_has_an_end_and_empties_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    monkeypatch.setattr(passwords, "_line", passwords._Line())  # one of this loop
     most = passwords.AT_ONCE + passwords.WAITING
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(passwords.hashed("one of many")) for _ in range(most)]

@@ -10,6 +10,7 @@ import os
 import socket as tcp
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -76,6 +77,7 @@ def test_pycrdt_websocket_the_last_leavers_writes_are_cancelled(server: Served) 
             writer.edit(f"k{number}", number)
     with yws(server, diagram) as fresh:
         assert len(fresh.doc.get("burst", type=Map)) == 10
+    time.sleep(0.5)  # some commits
     server.kill()
     server.start()
     with yws(server, diagram) as fresh:
