@@ -249,7 +249,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, urls: Urls, state: An
         await stack.enter_async_context(Relay.open(rooms, log, workshop, settings.redis_url, node))
         redis = await stack.enter_async_context(Redis.open(settings.redis_url, told=redis_is))
     refusals = await stack.enter_async_context(Refusals.open(db))
-    hub = Hub(settings, Door(db, settings), rooms, journal)
+    hub = Hub(settings, Door(db, settings, refusals), rooms, journal)
     kept_here = LocalCache(settings.cache_bytes)
     resources = Resources(
         settings=settings,

@@ -13,6 +13,8 @@ from uuid import UUID
 from collab.session import Person
 from storage import access
 from storage.access import SESSION_COOKIE, TICKET_PREFIX, Grant, Identity, Role
+from storage.audit import SYSTEM
+from storage.audit.refusals import Refusal, Refusals
 from storage.database import Database
 from storage.settings import Settings
 
@@ -48,11 +50,26 @@ class Request:
 
 
 class Door:
-    """Asks the database who somebody is and what they may do."""
+    """Asks the database who somebody is and what they may do, and tells the audit log of whom it does not let in."""
 
-    def __init__(self, db: Database, settings: Settings) -> None:
+    def __init__(self, db: Database, settings: Settings, refusals: Refusals) -> None:
         self._db = db
         self._settings = settings
+        self._refusals = refusals
+
+    def refused(self, who: UUID | None, address: str, diagram: str, result: str, request_id: str) -> None:
+        """Somebody was not let in. The system's chain is told, whosever diagram it was (DECISIONS)."""
+        refusal = Refusal(
+            org_id=SYSTEM,
+            actor=who,
+            address=address if who is None else "",
+            action="socket.refused",
+            route="/collab/{diagram_id}",
+            resource=f"diagram:{_id(diagram) or 'none'}",
+            diagram_id=None,
+            result=result,
+        )
+        self._refusals.note(refusal, request_id)
 
     def origin_allowed(self, request: Request) -> bool:
         """Origin matters with a cookie only: a foreign page must not use a visitor's sign-in."""
@@ -85,9 +102,8 @@ class Door:
 
     async def grant(self, identity: Identity, diagram: str) -> Grant | None:
         """The right on a diagram by its name in the URL; None for unknown, foreign, impossible and deleted ones alike."""
-        try:
-            diagram_id = UUID(diagram)
-        except ValueError:
+        diagram_id = _id(diagram)
+        if diagram_id is None:
             return None
         found = await access.grant_for(self._db, identity, diagram_id)
         return None if found is None or found.deleted else found
@@ -106,3 +122,10 @@ def may_write(grant: Grant) -> bool:
 def person_of(identity: Identity) -> Person:
     """How others see this user."""
     return Person(identity.user_id, identity.name, identity.color)
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

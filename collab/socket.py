@@ -46,6 +46,12 @@ SLOW_TIMEOUT_S: Final = 120.0
 JOURNAL_PATIENCE_S: Final = 30.0
 DOCUMENTS_A_SOCKET: Final = 32
 RETRY_AFTER_S: Final = (1, 5)
+RESULTS: Final = {  # what the audit log says of a refused handshake, in the words of REST
+    HTTPStatus.UNAUTHORIZED: "unauthenticated",
+    HTTPStatus.FORBIDDEN: "origin_not_allowed",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.CONFLICT: "client_outdated",
+}
 _ONE: Final = re.compile(r"/collab/([^/]{1,200})/?")
 _log = structlog.get_logger()
 
@@ -76,6 +82,7 @@ class Socket(ServerConnection):
         self._asked: Request
         self._entry: tuple[Identity, LiveRoom] | None = None
         self._user: UUID | None = None
+        self._caller: UUID | None = None  # as far as is known
         self._request_id = ""
         self._frames: frames.Frames | None = None  # once the handshake is over
         self._handle: Callable[[bytes], Any] | None = None  # of a message, while nothing else is being done
@@ -218,11 +225,16 @@ class Socket(ServerConnection):
             return None
         metrics.REFUSED.labels(str(int(status))).inc()
         _log.info("socket.refused", status=int(status))
+        if status in RESULTS:
+            self._tell_of_refusal(asked.place.rpartition("/")[2], RESULTS[status])
         busy = status is HTTPStatus.SERVICE_UNAVAILABLE
         extra = {"Retry-After": str(random.randint(*RETRY_AFTER_S))} if busy else {}  # noqa: S311 -- not all at once
         body = f"{status.phrase}\n".encode()
         fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), "Connection": "close"}
         return Response(int(status), status.phrase, Headers({**fields, **extra}), body)
+
+    def _tell_of_refusal(self, diagram: str, result: str) -> None:
+        self.door.refused(self._caller, self._peer(), diagram, result, self._request_id)
 
     def _name(self, _connection: ServerConnection, _request: HttpRequest, response: Response) -> None:
         """Every answer to a handshake says under which name it stands in the log."""
@@ -255,6 +267,7 @@ class Socket(ServerConnection):
         identity = await hub.door.identify(asked)
         if identity is None:
             return HTTPStatus.UNAUTHORIZED
+        self._caller = identity.user_id
         grant = await hub.door.grant(identity, diagram)
         if grant is None:
             return HTTPStatus.NOT_FOUND
@@ -414,6 +427,7 @@ class Socket(ServerConnection):
             return
         if found is None or room is None:
             self._patience.reschedule(deadline)
+            self._tell_of_refusal(diagram, "not_found" if self._caller else "unauthenticated")
             self.write(messages.address(name) + messages.denied("permission-denied"))
             return
         identity, grant = found

@@ -12,7 +12,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from pycrdt import Map, create_update_message
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from collab.wire import messages
 from storage.audit import keys
 from storage.audit.export import examine
 from storage.audit.refusals import account
@@ -341,6 +344,29 @@ def test_a_failed_sign_in_is_told_of_with_a_hashed_account(server: Served, ann: 
         assert line["metadata"]["route"] == "POST /api/v1/auth/login"
         assert line["metadata"]["address"] == "127.0.0.1"
     assert "example.org" not in str(asked(server, "SELECT * FROM colane.audit WHERE action = 'request.refused'"))
+
+
+def test_whom_a_socket_does_not_let_in_is_told_to_the_systems_chain(
+    server: Served, ann: Client, mallory: Client
+) -> None:
+    diagram = ann.diagram(DIAGRAM)
+    token = mallory.http.headers["Authorization"]
+    for header, status in ((token, 404), ("Bearer clt_wrong", 401)):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"{server.ws}/{diagram}", additional_headers={"Authorization": header})
+        assert refused.value.response.status_code == status
+    lines = written(server, f"action = 'socket.refused' AND resource = 'diagram:{diagram}'", 2)
+    assert {(line["org_id"], line["actor"], line["result"]) for line in lines} == {
+        (SYSTEM, mallory.user_id, "not_found"), (SYSTEM, None, "unauthenticated"),
+    }  # fmt: skip
+    other = ann.diagram(DIAGRAM)
+    with connect(server.ws) as socket:
+        socket.send(messages.address(other) + bytes((messages.AUTH, 0, 9)) + b"clt_wrong")
+        answer = socket.recv()
+        assert isinstance(answer, bytes)
+        assert b"permission-denied" in answer
+    (line,) = written(server, f"action = 'socket.refused' AND resource = 'diagram:{other}'")
+    assert (line["actor"], line["result"]) == (None, "unauthenticated")
 
 
 def test_what_a_member_may_not_do_is_told_to_their_organization(
