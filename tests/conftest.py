@@ -70,6 +70,14 @@ def corpus() -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `long` waits for `./run test --long`."""
+    if not os.environ.get("COLANE_LONG_MINUTES"):
+        for item in items:
+            if item.get_closest_marker("long") is not None:
+                item.add_marker(pytest.mark.skip(reason="only with ./run test --long"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What long runs counted, and where the time went, by folder."""
     spent: dict[str, float] = {}

@@ -150,7 +150,7 @@ def loop(page: Page) -> list[Change]:
     many = ("multiInstanceLoopCharacteristics", "standardLoopCharacteristics")
     held = [key for key in page.children(task) if page.kind(key) in many]
     if held:
-        return [Change(held[0], "d", 1)]
+        return [Change(one, "d", 1) for one in sorted(gone_with(page, held[0]))]
     return page.part(f"{task}/loopCharacteristics", task, page.rng.choice(many))
 
 
