@@ -212,14 +212,15 @@ class Content:
 
     @property
     def _doc(self) -> Doc[Any]:
-        if self._awake is None:
-            doc: Doc[Any] = Doc()
-            self._awake = doc
-            with doc.transaction():
-                for update in (*self._base, *self._applied):
-                    doc.apply_update(update)
-            self._subscription = doc.observe(self._ear)
-        return self._awake
+        return self._wake() if self._awake is None else self._awake
+
+    def _wake(self) -> Doc[Any]:
+        doc: Doc[Any] = Doc()
+        with doc.transaction():
+            for update in (*self._base, *self._applied):
+                doc.apply_update(update)
+        self._awake, self._subscription = doc, doc.observe(self._ear)
+        return doc
 
     def _let_go(self) -> None:
         # A pycrdt document that is observed holds itself, where Python sees no circle to collect.
@@ -234,7 +235,7 @@ class Content:
         """From what was taken in whole; the only way back from an update that must not be in it."""
         self._let_go()
         self._clocks = {}  # what the old one held half-read does not count
-        self._doc  # noqa: B018 -- said for what it makes
+        self._wake()
 
 
 def _decoded(read: Callable[[], T]) -> T:

@@ -14,7 +14,7 @@ from uuid import UUID
 import uuid_utils.compat as uuids
 from sqlalchemy import text
 
-from storage import audit, jsonb, notices, outbox
+from storage import deeds, jsonb, notices
 from storage.access import Grant
 from storage.database import Connection, Database
 from storage.diagrams import people
@@ -368,13 +368,9 @@ async def _tell(conn: Connection, grant: Grant, comment: Comment, change: str, r
         "element_id": comment.element_id, "text": "" if change == "deleted" else comment.text,
         "mentions": [str(one.id) for one in comment.mentions],
     }  # fmt: skip
-    event = f"comment.{change}"
-    await outbox.add(
-        conn, org_id=grant.org_id, aggregate=grant.diagram_id, event=event, payload=told, request_id=request_id
-    )
     # Not what was said: the log cannot forget, and people may take their words back.
-    await audit.record(
-        conn, org_id=grant.org_id, actor=grant.user_id, action=event, resource=f"comment:{comment.id}",
-        metadata={"thread": str(thread), "element": comment.element_id}, diagram_id=grant.diagram_id,
-        request_id=request_id,
-    )  # fmt: skip
+    kept = {"thread": str(thread), "element": comment.element_id}
+    resource = f"comment:{comment.id}"
+    await deeds.done(
+        conn, grant, f"comment.{change}", resource=resource, told=told, metadata=kept, request_id=request_id
+    )

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit, notices, outbox
+from storage import deeds, notices
 from storage.access import Grant
 from storage.database import Connection, Database, Row
 from storage.people import Person
@@ -240,18 +240,8 @@ async def _tell(conn: Connection, grant: Grant, event: str) -> None:
 async def _account(
     conn: Connection, grant: Grant, action: str, metadata: dict[str, Any], request_id: str | None
 ) -> None:
-    await outbox.add(conn, org_id=grant.org_id, aggregate=grant.diagram_id, event=action, payload=metadata,
-                     request_id=request_id)  # fmt: skip
-    await audit.record(
-        conn,
-        org_id=grant.org_id,
-        actor=grant.user_id,
-        action=action,
-        resource=f"diagram:{grant.diagram_id}",
-        metadata=metadata,
-        diagram_id=grant.diagram_id,
-        request_id=request_id,
-    )
+    resource = f"diagram:{grant.diagram_id}"
+    await deeds.done(conn, grant, action, resource=resource, told=metadata, metadata=metadata, request_id=request_id)
 
 
 async def insert(

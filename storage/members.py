@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from storage import audit, notices, outbox
+from storage import deeds, notices
 from storage.access import Grant, Role
 from storage.database import Connection, Database
 from storage.diagrams import people
@@ -108,21 +108,7 @@ async def _tell(
     await notices.notify(
         conn, {"event": "access", "org": str(grant.org_id), "diagram": str(grant.diagram_id), "user": str(user_id)}
     )
-    await outbox.add(
-        conn,
-        org_id=grant.org_id,
-        aggregate=grant.diagram_id,
-        event=action,
-        payload={"user_id": str(user_id), **metadata},
-        request_id=request_id,
-    )
-    await audit.record(
-        conn,
-        org_id=grant.org_id,
-        actor=grant.user_id,
-        action=action,
-        resource=f"user:{user_id}",
-        metadata=metadata,
-        diagram_id=grant.diagram_id,
-        request_id=request_id,
+    told = {"user_id": str(user_id), **metadata}
+    await deeds.done(
+        conn, grant, action, resource=f"user:{user_id}", told=told, metadata=metadata, request_id=request_id
     )

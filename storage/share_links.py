@@ -13,7 +13,7 @@ import asyncpg
 import uuid_utils.compat as uuids
 from sqlalchemy import text
 
-from storage import audit, notices, outbox
+from storage import audit, deeds, notices
 from storage.access import VISIT_PREFIX, Grant, Role, hash_secret, new_secret
 from storage.database import Connection, Database, speak_for
 from storage.diagrams import people
@@ -222,21 +222,7 @@ async def _opened(conn: Connection, link: Opened, actor: UUID | None, request_id
 async def _account(
     conn: Connection, grant: Grant, action: str, link_id: UUID, metadata: dict[str, Any], request_id: str | None
 ) -> None:
-    await outbox.add(
-        conn,
-        org_id=grant.org_id,
-        aggregate=grant.diagram_id,
-        event=action,
-        payload={"link_id": str(link_id), **metadata},
-        request_id=request_id,
-    )
-    await audit.record(
-        conn,
-        org_id=grant.org_id,
-        actor=grant.user_id,
-        action=action,
-        resource=f"share_link:{link_id}",
-        metadata=metadata,
-        diagram_id=grant.diagram_id,
-        request_id=request_id,
+    told = {"link_id": str(link_id), **metadata}
+    await deeds.done(
+        conn, grant, action, resource=f"share_link:{link_id}", told=told, metadata=metadata, request_id=request_id
     )

@@ -5,7 +5,7 @@ import { Blank, Trouble } from "./blank.tsx";
 import { plain } from "./problems.ts";
 import { go, type LinkKind } from "./route.ts";
 import { loadMe, me, visitor } from "./session.ts";
-import { Password, SignIn } from "./sign-in.tsx";
+import { Name, Password, SignIn } from "./sign-in.tsx";
 import { words } from "./words.ts";
 
 type Work = (values: { name: string; password: string }) => Promise<void>;
@@ -35,20 +35,7 @@ function Ask(props: { button: string; named?: boolean; fresh: boolean; work: Wor
         if (!busy) void submit();
       }}
     >
-      {props.named && (
-        <label class="field">
-          <span>{words.fields.name}</span>
-          <input
-            type="text"
-            autocomplete="name"
-            required
-            maxLength={200}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-          <small class="hint">{words.fields.nameHint}</small>
-        </label>
-      )}
+      {props.named && <Name value={name} set={setName} />}
       <Password fresh={props.fresh} value={password} set={setPassword} />
       <p class="form-problem" role="alert">
         {problem}

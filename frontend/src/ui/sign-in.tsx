@@ -14,6 +14,23 @@ const reasons: Record<string, string> = words.provider.reasons;
 
 type Mode = "signIn" | "register";
 
+export function Name({ value, set }: { value: string; set: (value: string) => void }) {
+  return (
+    <label class="field">
+      <span>{words.fields.name}</span>
+      <input
+        type="text"
+        autocomplete="name"
+        required
+        maxLength={200}
+        value={value}
+        onInput={(event) => set(event.currentTarget.value)}
+      />
+      <small class="hint">{words.fields.nameHint}</small>
+    </label>
+  );
+}
+
 export function Password({ fresh, value, set }: { fresh: boolean; value: string; set: (value: string) => void }) {
   const [shown, setShown] = useState(false);
   const kind: { type: "text" } | { type: "password" } = shown ? { type: "text" } : { type: "password" };
@@ -74,20 +91,7 @@ function Form({ mode }: { mode: Mode }) {
         if (!busy) void submit();
       }}
     >
-      {fresh && (
-        <label class="field">
-          <span>{words.fields.name}</span>
-          <input
-            type="text"
-            autocomplete="name"
-            required
-            maxLength={200}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-          <small class="hint">{words.fields.nameHint}</small>
-        </label>
-      )}
+      {fresh && <Name value={name} set={setName} />}
       <label class="field">
         <span>{words.fields.email}</span>
         <input
