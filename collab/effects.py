@@ -1,4 +1,4 @@
-"""What a room wants done, in the order in which it said so. Carried out by collab/rooms.py, and by the simulation."""
+"""What a room wants done, in the order in which it said so. Carried out by collab/live.py, and by the simulation."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

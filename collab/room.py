@@ -2,7 +2,7 @@
 
 True at every moment: what is acknowledged is committed (R1); a session that joins gets everything before anything later
 (R4); an update whose dependencies are missing is in neither the document nor the log (R9); a message is applied or ends
-its session (R14). Driven by collab/rooms.py, and by the simulation with a clock of its own.
+its session (R14). Driven by collab/live.py, and by the simulation with a clock of its own.
 """
 
 from collections import deque

@@ -1,6 +1,6 @@
 """One document on a socket: addressed, counted, and resynchronized when its reader was slow (R5).
 
-What collab/rooms.py writes to; knows the two dialects' addresses, and nothing of frames or TCP. While the reader is slow,
+What collab/live.py writes to; knows the two dialects' addresses, and nothing of frames or TCP. While the reader is slow,
 what it may miss is missed, what it is owed is counted.
 """
 
@@ -41,7 +41,7 @@ class Pipe(Protocol):
 
 
 class Table(Protocol):
-    """What a seat needs of its room: collab.rooms.LiveRoom, or one of the simulation's."""
+    """What a seat needs of its room: collab.live.LiveRoom, or one of the simulation's."""
 
     core: Room
     diagram_id: UUID

@@ -26,8 +26,9 @@ from websockets.server import ServerProtocol
 from collab import metrics
 from collab.door import Request, may_write, person_of
 from collab.hub import KEEPALIVE_S, Hub
+from collab.live import LiveRoom
 from collab.request_id import HEADER, request_id
-from collab.rooms import LiveRoom, RoomUnavailableError
+from collab.rooms import RoomUnavailableError
 from collab.seat import Seat
 from collab.session import Protocol as Dialect
 from collab.wire import frames, messages

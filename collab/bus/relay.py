@@ -19,8 +19,9 @@ from collab import metrics
 from collab.bus import compare, core
 from collab.bus.compare import Judgement
 from collab.bus.replica import DEAD_S, NEVER
+from collab.live import LiveRoom
 from collab.presence import Said
-from collab.rooms import LiveRoom, Rooms
+from collab.rooms import Rooms
 from collab.session import Person
 from collab.wire.close import Close
 from collab.workshop import Workshop, WorkshopError

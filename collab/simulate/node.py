@@ -1,5 +1,5 @@
 """One process: open rooms, the backlog of its commits, the bus. Their cores are as they are; around them is done what
-collab/rooms.py, journal.py and bus/relay.py do with sockets, tasks and a real clock.
+collab/live.py, rooms.py, journal.py and bus/relay.py do with sockets, tasks and a real clock.
 
 It can be struck down between any two steps; what it knew is gone with it, what it had sent to the database may still be
 committed. A restart is a new Node.
@@ -14,8 +14,9 @@ from uuid import UUID
 from collab.backlog import Backlog, Entry
 from collab.bus import compare, core
 from collab.effects import Acknowledge, Append, Effects, Part, Send, Spread
+from collab.live import HELD_S
 from collab.room import Room
-from collab.rooms import HELD_S, LINGER_S
+from collab.rooms import LINGER_S
 from collab.seat import Seat
 from collab.session import Person, Protocol, Session
 from collab.simulate.database import HANG_S, ORG, Database
@@ -49,7 +50,7 @@ class Faults:
 
 
 class Live:
-    """An open room with its seats, as collab.rooms.LiveRoom is one."""
+    """An open room with its seats, as collab.live.LiveRoom is one."""
 
     def __init__(self, node: "Node", diagram: UUID, epoch: int, room: Room) -> None:
         self.node, self.diagram_id, self.epoch, self.core = node, diagram, epoch, room
@@ -82,7 +83,7 @@ class Live:
         self._inbox.append((session, message))
 
     def hear(self) -> None:
-        """What has come so far, as collab.rooms.LiveRoom hears it."""
+        """What has come so far, as collab.live.LiveRoom hears it."""
         if not self._inbox:
             return
         inbox, self._inbox = self._inbox, []

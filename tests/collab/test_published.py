@@ -12,7 +12,6 @@ import pytest
 from pycrdt import Doc, Map
 from sqlalchemy import text
 
-import collab.rooms
 from collab import hub as sockets
 from collab import rooms as living
 from collab.door import Door
@@ -200,7 +199,7 @@ async def test_yhub_a_database_that_is_away_ends_the_process_that_looks_at_right
 ) -> None:
     """Theirs gives up after a thousand failures of its store. Here whoever is in goes on, and is asked about again."""
     monkeypatch.setattr(sockets, "EXPIRY_S", 0.01)
-    monkeypatch.setattr(collab.rooms, "CHECK_S", 0.0)
+    monkeypatch.setattr(living, "CHECK_S", 0.0)
     diagram = await diagram_of(db, shop, owner)
 
     class Away(Seat):

@@ -13,7 +13,8 @@ from pycrdt import Doc, Map
 from collab.bus import compare, core
 from collab.bus.relay import Relay
 from collab.journal import Journal
-from collab.rooms import LiveRoom, Rooms
+from collab.live import LiveRoom
+from collab.rooms import Rooms
 from collab.session import Person
 from collab.session import Protocol as Dialect
 from collab.wire import messages
